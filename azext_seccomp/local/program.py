@@ -1,0 +1,169 @@
+# --------------------------------------------------------------------------------------------
+# Copyright (c) the az-aks-seccomp authors. Licensed under the MIT License.
+# --------------------------------------------------------------------------------------------
+"""A profile as the filter program that the kernel runs, built by libseccomp in the way runc does it.
+
+What runc does is read from ``libcontainer/seccomp/seccomp_linux.go``: unknown names are passed over, rules that equal the default are passed
+over, several conditions on one argument become rules of their own.
+"""
+
+import errno
+import os
+import struct
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from azext_seccomp.errors import Unsupported
+from azext_seccomp.local.kernel import SECCOMP_RET_USER_NOTIF
+from azext_seccomp.profile.model import Action, Arg, Op, Profile, Rule
+
+try:
+    import pyseccomp
+except RuntimeError as problem:  # its way to say that the shared library is missing
+    raise Unsupported(
+        "The library libseccomp is not installed on this machine.",
+        why=str(problem),
+        fix="Install it (Debian and Ubuntu: apt-get install libseccomp2; Azure Linux: tdnf install libseccomp) and try again.",
+    ) from problem
+
+_RETURN = 0x06  # BPF_RET | BPF_K
+_INSTRUCTION = struct.Struct("=HBBI")  # struct sock_filter
+_ACTION_MASK = 0xFFFF0000  # SECCOMP_RET_ACTION_FULL
+_OPTIMIZE_TREE = 2
+
+_OPS = {
+    Op.NE: pyseccomp.NE,
+    Op.LT: pyseccomp.LT,
+    Op.LE: pyseccomp.LE,
+    Op.EQ: pyseccomp.EQ,
+    Op.GE: pyseccomp.GE,
+    Op.GT: pyseccomp.GT,
+    Op.MASKED_EQ: pyseccomp.MASKED_EQ,
+}
+_ARCHITECTURES = {
+    "SCMP_ARCH_X86_64": pyseccomp.Arch.X86_64,
+    "SCMP_ARCH_X86": pyseccomp.Arch.X86,
+    "SCMP_ARCH_X32": pyseccomp.Arch.X32,
+    "SCMP_ARCH_AARCH64": pyseccomp.Arch.AARCH64,
+    "SCMP_ARCH_ARM": pyseccomp.Arch.ARM,
+}
+_PLAIN = {
+    Action.KILL_PROCESS: pyseccomp.KILL_PROCESS,
+    Action.KILL_THREAD: pyseccomp.KILL_THREAD,
+    Action.KILL: pyseccomp.KILL_THREAD,
+    Action.TRAP: pyseccomp.TRAP,
+    Action.NOTIFY: pyseccomp.NOTIFY,
+    Action.LOG: pyseccomp.LOG,
+    Action.ALLOW: pyseccomp.ALLOW,
+}
+
+# What an action of the kernel (the upper half of a filter's return value) is replaced by.
+Replace = Callable[[int], int]
+
+# The kernel's values for the actions that end the caller; everything else below LOG returns to it.
+_DEADLY = {pyseccomp.KILL_PROCESS, pyseccomp.KILL_THREAD, pyseccomp.TRAP}
+_PERMITTED = {pyseccomp.ALLOW, pyseccomp.LOG}
+
+
+def notify_all_denials(value: int) -> int:
+    """For an audit: whatever would not be let through is shown to the supervisor."""
+    return value if value in _PERMITTED else SECCOMP_RET_USER_NOTIF
+
+
+def notify_refusals(value: int) -> int:
+    """For enforcing: calls that get an errno are shown to the supervisor, who answers with it; signals stay the kernel's."""
+    return value if value in _PERMITTED or value in _DEADLY else SECCOMP_RET_USER_NOTIF
+
+
+def compile_profile(profile: Profile, replace: Replace | None = None) -> bytes:
+    """The filter program of ``profile`` for this machine.
+
+    The program is built with the profile's own actions and only then are its results replaced, so which rule decides is exactly
+    what it is in a container.
+
+    :param replace: given, maps each result's action; the data bits of a replaced result are dropped.
+    :returns: cBPF instructions, 8 bytes each.
+    :raises Unsupported: this libseccomp or kernel cannot build the filter.
+    """
+    try:
+        program = _export(_build(profile))
+    except OSError as error:
+        raise Unsupported(
+            "The profile cannot be turned into a filter on this machine.",
+            why=f"libseccomp answers: {error.strerror}",
+            fix="Check it with 'az aks seccomp profile validate'.",
+        ) from error
+    return program if replace is None else _with_results(program, replace)
+
+
+def _build(profile: Profile) -> Any:
+    default = _libseccomp_action(profile.default_action, profile.default_errno_ret)
+    built = pyseccomp.SyscallFilter(default)
+    built.set_attr(pyseccomp.Attr.CTL_OPTIMIZE, _OPTIMIZE_TREE)
+    for name in profile.architectures:
+        architecture = _ARCHITECTURES.get(name)
+        if architecture is not None and not built.exist_arch(architecture):  # the machine's own is there from the start
+            built.add_arch(architecture)
+    for rule in profile.rules:
+        action = _libseccomp_action(rule.action, rule.errno_ret)
+        if action == default:
+            continue
+        for number in _known_numbers(rule.names):
+            for conditions in _condition_groups(rule):
+                _add(built, action, number, conditions)
+    return built
+
+
+def _add(built: Any, action: int, number: int, conditions: Iterable[Any]) -> None:
+    try:
+        built.add_rule(action, number, *conditions)
+    except OSError as error:
+        if error.errno != errno.EEXIST:  # the same rule a second time
+            raise
+
+
+def _known_numbers(names: Iterable[str]) -> Iterable[int]:
+    for name in names:
+        number = pyseccomp.resolve_syscall(pyseccomp.Arch.NATIVE, name)
+        if number != -1:  # __NR_SCMP_ERROR; other negative numbers are pseudo numbers of calls that only other architectures have
+            yield number
+
+
+def _condition_groups(rule: Rule) -> list[list[Any]]:
+    conditions = [_condition(arg) for arg in rule.args]
+    if any(count > 1 for count in Counter(arg.index for arg in rule.args).values()):
+        return [[condition] for condition in conditions]
+    return [conditions]
+
+
+def _condition(arg: Arg) -> Any:
+    return pyseccomp.Arg(arg.index, _OPS[arg.op], arg.value, arg.value_two)
+
+
+def _libseccomp_action(action: Action, errno_ret: int | None) -> int:
+    number = errno.EPERM if errno_ret is None else errno_ret
+    if action is Action.ERRNO:
+        return int(pyseccomp.ERRNO(number))
+    if action is Action.TRACE:
+        return int(pyseccomp.TRACE(number))
+    return int(_PLAIN[action])
+
+
+def _export(built: Any) -> bytes:
+    with tempfile.TemporaryFile() as file:
+        built.export_bpf(file)
+        file.seek(0, os.SEEK_SET)
+        return file.read()
+
+
+def _with_results(program: bytes, replace: Replace) -> bytes:
+    instructions = []
+    for code, jump_true, jump_false, value in _INSTRUCTION.iter_unpack(program):
+        if code == _RETURN:
+            action = value & _ACTION_MASK
+            replaced = replace(action)
+            value = value if replaced == action else replaced
+        instructions.append(_INSTRUCTION.pack(code, jump_true, jump_false, value))
+    return b"".join(instructions)
