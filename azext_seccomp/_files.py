@@ -1,0 +1,51 @@
+# --------------------------------------------------------------------------------------------
+# Copyright (c) the az-aks-seccomp authors. Licensed under the MIT License.
+# --------------------------------------------------------------------------------------------
+"""Reading of the files that a command line names: bounded, and with errors that name the file."""
+
+import os
+import stat
+import sys
+from typing import BinaryIO
+
+from azext_seccomp.errors import FileProblem, InvalidInput
+
+STDIN = "-"
+
+#: containerd puts no bound on a profile; 1 MiB is 30 times the largest real one.
+MAX_PROFILE_BYTES = 1024 * 1024
+#: A report has some 300 bytes for each finding.
+MAX_REPORT_BYTES = 64 * 1024 * 1024
+
+
+def read_file(path: str, limit: int = MAX_PROFILE_BYTES) -> bytes:
+    """The content of ``path``, or of standard input for ``-``.
+
+    :param limit: in bytes; not more than one byte beyond it is ever read.
+    :raises FileProblem: it cannot be read.
+    :raises InvalidInput: it is longer than ``limit``.
+    """
+    if path == STDIN:
+        return _bounded(sys.stdin.buffer, "Standard input", limit)
+    try:
+        with open(path, "rb") as file:
+            if stat.S_ISDIR(os.fstat(file.fileno()).st_mode):
+                raise IsADirectoryError(0, "Is a directory")
+            return _bounded(file, path, limit)
+    except (OSError, ValueError) as error:  # ValueError: a null byte in the name
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise FileProblem(
+            f"{path} cannot be read.", why=f"{reason}.", fix="Check the path and its permissions."
+        ) from error
+
+
+def name_of(path: str) -> str:
+    """How the source is called in messages and reports."""
+    return "standard input" if path == STDIN else path
+
+
+def _bounded(file: BinaryIO, name: str, limit: int) -> bytes:
+    data = file.read(limit + 1)
+    if len(data) > limit:
+        raise InvalidInput(f"{name} is larger than {limit // 1024} KiB.", fix="Check that it is the right file.")
+    return data
