@@ -1,0 +1,107 @@
+# --------------------------------------------------------------------------------------------
+# Copyright (c) the az-aks-seccomp authors. Licensed under the MIT License.
+# --------------------------------------------------------------------------------------------
+"""Where everything that a run creates in a cluster lives, and how it is found again."""
+
+import base64
+import secrets
+import time
+
+from azext_seccomp.cluster.interface import CONFIG_MAPS, NAMESPACES, PODS, JsonObject, Kube
+from azext_seccomp.errors import Conflict, Forbidden, NotFound, WrongState
+
+NAMESPACE = "aks-seccomp"
+MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
+MANAGED_BY = "az-aks-seccomp"
+SESSION_LABEL = "aks-seccomp/session"
+ROLE_LABEL = "aks-seccomp/role"
+POD_SECURITY_LABEL = "pod-security.kubernetes.io/enforce"
+
+_ROOT_CERTIFICATES = (
+    "kube-root-ca.crt"  # published into every namespace by the controller manager since Kubernetes 1.20
+)
+_TERMINATING_SECONDS = 60.0
+
+
+def new_session_id() -> str:
+    """``s`` and ten base32 characters: 50 random bits, fit for a label value and for a part of an object's name."""
+    return "s" + base64.b32encode(secrets.token_bytes(7)).decode("ascii").lower()[:10]
+
+
+def labels(session: str, role: str) -> dict[str, str]:
+    """What every object of a session carries; ``role`` is one of installer, collector, content, journal, workload."""
+    return {MANAGED_BY_LABEL: MANAGED_BY, SESSION_LABEL: session, ROLE_LABEL: role}
+
+
+def selector(session: str | None = None, role: str | None = None) -> str:
+    """The label selector for objects of this extension, of one session, of one role."""
+    parts = [f"{MANAGED_BY_LABEL}={MANAGED_BY}"]
+    if session is not None:
+        parts.append(f"{SESSION_LABEL}={session}")
+    if role is not None:
+        parts.append(f"{ROLE_LABEL}={role}")
+    return ",".join(parts)
+
+
+def ensure_namespace(kube: Kube) -> bool:
+    """Create the namespace unless it is there; True when it was created.
+
+    One that is there is used as it is and not changed, so that an operator can prepare it (policy exemptions, quota). One that is being
+    deleted, mostly by the end of an earlier run, is waited for.
+
+    :raises WrongState: its deletion does not come to an end.
+    :raises Forbidden: it is not there and may not be created.
+    """
+    deadline = time.monotonic() + _TERMINATING_SECONDS
+    while True:
+        try:
+            kube.create(NAMESPACES.path(), _manifest())
+            return True
+        except Conflict:
+            pass
+        except Forbidden:
+            if _read(kube) is None:
+                raise
+        found = _read(kube)
+        if found is not None and "deletionTimestamp" not in found["metadata"]:
+            return False
+        if time.monotonic() >= deadline:
+            raise WrongState(
+                f"The namespace {NAMESPACE} is being deleted and does not go away.",
+                fix=f"See what holds it: kubectl get namespace {NAMESPACE} -o jsonpath={{.status.conditions}}",
+            )
+        time.sleep(0.5)
+
+
+def release_namespace(kube: Kube) -> bool:
+    """Delete the namespace when this extension created it and it holds no pod and no ConfigMap any more; True when it was deleted.
+
+    Does not wait for the end of the deletion. A caller who may not look or delete leaves it in place.
+    """
+    try:
+        found = _read(kube)
+        if found is None or found["metadata"].get("labels", {}).get(MANAGED_BY_LABEL) != MANAGED_BY:
+            return False
+        if any(True for _ in kube.list(PODS.path(NAMESPACE))):
+            return False
+        if any(one["metadata"]["name"] != _ROOT_CERTIFICATES for one in kube.list(CONFIG_MAPS.path(NAMESPACE))):
+            return False
+        return kube.delete(NAMESPACES.path(name=NAMESPACE), uid=found["metadata"]["uid"])
+    except (Forbidden, Conflict, NotFound):
+        return False
+
+
+def _read(kube: Kube) -> JsonObject | None:
+    try:
+        return kube.get(NAMESPACES.path(name=NAMESPACE))
+    except NotFound:
+        return None
+
+
+def _manifest() -> JsonObject:
+    # Pods that see a directory of the node are refused by the Pod Security levels baseline and restricted.
+    return {
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {"name": NAMESPACE, "labels": {MANAGED_BY_LABEL: MANAGED_BY, POD_SECURITY_LABEL: "privileged"}},
+    }
