@@ -1,0 +1,117 @@
+# --------------------------------------------------------------------------------------------
+# Copyright (c) the az-aks-seccomp authors. Licensed under the MIT License.
+# --------------------------------------------------------------------------------------------
+"""Which lines of a log were delivered already, so that a broken stream can be resumed without losing or doubling one.
+
+What a kubelet does (``pkg/kubelet/kuberuntime/logs/logs.go``): it reads the log file from its start, leaves out every
+line whose timestamp is before ``sinceTime``, and sends the rest in the order of the file. Three things make resuming
+more than "after the last timestamp":
+
+- ``sinceTime`` reaches the kubelet in whole seconds, so the lines of the last second come again;
+- stdout and stderr are stamped before they are written, so neighbours in the file may be out of order, and a line
+  that is still to come may be stamped slightly earlier than one that was delivered;
+- after a rotation only the current file is read, so lines may be missing for good.
+
+Hence one second of slack, and a count of every line delivered in the window from there: what comes again is
+recognised by its whole text, timestamp included, and counted down.
+"""
+
+import re
+
+from azext_seccomp.gadget.timestamps import epoch_second, utc_second
+
+SLACK_SECONDS = 1
+
+_STAMP = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d{1,9})?(Z|[+-]\d\d:\d\d)")
+_FIXED_LENGTH = len("2026-11-28T09:00:00.000000000Z")
+
+
+class ResumeWindow:
+    """Memory of the newest delivered lines of one log: those of about three seconds, as hashes."""
+
+    def __init__(self) -> None:
+        self._delivered: dict[int, dict[int, int]] = {}  # second → hash of line → how often
+        self._expected: dict[int, int] = {}  # hash of line → how often it has to come again after a resume
+        self._newest = 0
+        self._last = 0
+        self._last_stamp = b""
+        self._last_second = 0
+        self._missing_told = False
+        self.gaps = 0
+        """How often lines may be lost for good: the log was rotated or the node's clock set back around a resume."""
+
+    def resume(self) -> str | None:
+        """Get ready for a new stream; returns its ``sinceTime``, None for the whole log."""
+        self._missing_told = False
+        self._expected = {}
+        if not self._last:
+            return None
+        since = min(self._newest, self._last) - SLACK_SECONDS
+        if self._last < self._newest - SLACK_SECONDS:
+            self.gaps += 1
+        for second, lines in self._delivered.items():
+            if second >= since:
+                for line, count in lines.items():
+                    self._expected[line] = self._expected.get(line, 0) + count
+        return utc_second(since)
+
+    def admit(self, line: bytes) -> bytes | None:
+        """The line without its timestamp; None when it was delivered before.
+
+        A line without a timestamp is the kubelet's own word about the stream and no part of the log: it passes as it
+        is.
+        """
+        stamp, _, text = line.partition(b" ")
+        second = self._second(stamp)
+        if second is None:
+            return line
+        identity = hash(line)
+        if self._expected:
+            if self._came_again(identity):
+                return None
+            self._note_missing()
+        lines = self._delivered.get(second)
+        if lines is None:
+            lines = self._begin(second)
+        lines[identity] = lines.get(identity, 0) + 1
+        self._last = second
+        return text
+
+    def ended(self) -> None:
+        """The log was read to its end: what has not come again by now is gone from it."""
+        if self._expected:
+            self._note_missing()
+
+    def _came_again(self, identity: int) -> bool:
+        count = self._expected.get(identity, 0)
+        if count > 1:
+            self._expected[identity] = count - 1
+        elif count:
+            del self._expected[identity]
+        return count > 0
+
+    def _note_missing(self) -> None:
+        # Lines come in the order of the file, so those delivered before come first: a new one among them means that
+        # some are gone.
+        if not self._missing_told:
+            self._missing_told = True
+            self.gaps += 1
+
+    def _begin(self, second: int) -> dict[int, int]:
+        if second > self._newest:
+            self._newest = second
+            # Twice the slack: the last line, from which a resume counts, may itself be older than the newest.
+            for old in [known for known in self._delivered if known < second - 2 * SLACK_SECONDS]:
+                del self._delivered[old]
+        return self._delivered.setdefault(second, {})
+
+    def _second(self, stamp: bytes) -> int | None:
+        if len(stamp) == _FIXED_LENGTH and stamp.endswith(b"Z") and stamp[:19] == self._last_stamp:
+            return self._last_second
+        match = _STAMP.fullmatch(stamp)
+        if match is None:
+            return None
+        second = epoch_second(match.group(1).decode(), match.group(2).decode())
+        if second is not None and match.group(2) == b"Z":
+            self._last_stamp, self._last_second = match.group(1), second
+        return second
