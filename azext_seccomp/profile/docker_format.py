@@ -16,11 +16,9 @@ from typing import Any
 import msgspec
 
 from azext_seccomp.errors import InvalidInput
+from azext_seccomp.profile.json_text import Document, Located, Number
 
-#: Keys that only Docker knows, at the top and in a rule.
-TOP_KEYS = ("archMap",)
-RULE_KEYS = ("name", "comment", "includes", "excludes")
-
+_RULE_KEYS = ("name", "comment", "includes", "excludes")
 _NATIVE = {"amd64": "SCMP_ARCH_X86_64", "arm64": "SCMP_ARCH_AARCH64"}
 _KERNEL = re.compile(r"(\d{1,3})\.(\d{1,3})(?:[.\-+~].*)?", re.ASCII)
 _MIN_KERNEL = re.compile(r"(\d{1,3})\.(\d{1,3})", re.ASCII)
@@ -30,9 +28,9 @@ Kernel = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A runtime-spec document and what the reader should know of its making."""
+    """A profile in the form of runtime-spec and what the reader should know of its making."""
 
-    document: dict[str, Any]
+    profile: Located
     notes: tuple[str, ...]
 
 
@@ -42,13 +40,11 @@ class _Filter(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     min_kernel: str | None = None
 
 
-class _Rule(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
-    action: Any = None
+class _Rule(msgspec.Struct, rename="camel"):
+    """The part of a rule that Docker adds; all else is passed on as it is."""
+
     names: list[str] | None = None
     name: str = ""
-    errno_ret: Any = None
-    args: Any = None
-    comment: str = ""
     includes: _Filter | None = None
     excludes: _Filter | None = None
 
@@ -80,41 +76,62 @@ def parse_kernel(release: str) -> Kernel:
 
 
 def render(
-    document: dict[str, Any], *, arch: str, capabilities: frozenset[str], kernel: Kernel | None, source: str
+    document: Document, *, arch: str, capabilities: frozenset[str], kernel: Kernel | None, source: str
 ) -> Rendered:
-    """The runtime-spec document that Docker would hand to runc.
+    """The profile that Docker would hand to runc; places in it are those of ``document``.
 
-    :param document: the parsed JSON of a profile in Docker's format.
+    :param document: a profile in Docker's format.
     :param arch: ``amd64`` or ``arm64``.
     :param capabilities: the container's bounding set, with ``CAP_``.
     :param kernel: of the node; None takes every ``minKernel`` as reached.
     :param source: name of the file, for errors.
     :raises InvalidInput: the document breaks Docker's format.
     """
-    profile = _typed(document, source)
-    if profile.architectures and profile.arch_map:
-        raise InvalidInput(
-            f"{source} has both architectures and archMap.", why="Docker refuses that.", fix="Keep one of them."
-        )
+    conditions = _typed(document, source)
+    if conditions.architectures and conditions.arch_map:
+        raise InvalidInput(f"{source} has both architectures and archMap.", why="Docker refuses that.", fix="Keep one.")
     node = _Node(arch, capabilities, kernel)
-    rules = [
-        _plain(rule, f"{source}: /syscalls/{place}")
-        for place, rule in enumerate(profile.syscalls or ())
-        if node.takes(rule, f"{source}: /syscalls/{place}")
+    fields = _fields(document.root)
+    rules = fields.get("syscalls")
+    places = [f"{source}: /syscalls/{index}" for index in range(len(conditions.syscalls or ()))]
+    kept = [
+        _without_docker_keys(rule, located, place)
+        for rule, located, place in zip(conditions.syscalls or (), _items(rules), places, strict=True)
+        if node.takes(rule, place)
     ]
-    rendered = {key: value for key, value in document.items() if key not in (*TOP_KEYS, "syscalls")}
-    architectures = profile.architectures or _from_map(profile.arch_map or (), arch)
-    if architectures:
-        rendered["architectures"] = architectures
-    rendered["syscalls"] = rules
-    return Rendered(rendered, _notes(profile, len(rules), node))
+    profile = {key: value for key, value in fields.items() if key != "archMap"}
+    if rules:
+        profile["syscalls"] = Located(kept, rules.offset)
+    if conditions.arch_map:
+        offset = fields["archMap"].offset
+        architectures = _from_map(conditions.arch_map, arch)
+        profile["architectures"] = Located([Located(name, offset) for name in architectures], offset)
+    return Rendered(Located(profile, document.root.offset), _notes(conditions, len(kept), node))
 
 
-def _typed(document: dict[str, Any], source: str) -> _Conditional:
+def _typed(document: Document, source: str) -> _Conditional:
     try:
-        return msgspec.convert(document, _Conditional)
+        return msgspec.convert(_plain(document.root), _Conditional)
     except msgspec.ValidationError as error:
-        raise InvalidInput(f"{source} is not a profile in Docker's format.", why=str(error)) from error
+        raise InvalidInput(f"{source} is not a profile in Docker's format.", why=f"{error}.") from error
+
+
+def _plain(located: Located) -> Any:
+    """The value without places. Docker's own keys hold no numbers, so these need not be told apart."""
+    value = located.value
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return 0 if isinstance(value, Number) else value
+
+
+def _fields(located: Located) -> dict[str, Located]:
+    return located.value if isinstance(located.value, dict) else {}
+
+
+def _items(located: Located | None) -> list[Located]:
+    return located.value if located and isinstance(located.value, list) else []
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,15 +166,14 @@ class _Node:
         return self.kernel is None or self.kernel >= (int(found[1]), int(found[2]))
 
 
-def _plain(rule: _Rule, place: str) -> dict[str, Any]:
+def _without_docker_keys(rule: _Rule, located: Located, place: str) -> Located:
     if rule.name and rule.names:
         raise InvalidInput(f"{place} has both name and names.", why="Docker refuses that.", fix="Keep names.")
-    optional = {"errnoRet": rule.errno_ret, "args": rule.args}
-    return {
-        "names": [rule.name] if rule.name else rule.names or [],
-        "action": rule.action,
-        **{key: value for key, value in optional.items() if value is not None},
-    }
+    fields = _fields(located)
+    kept = {key: value for key, value in fields.items() if key not in _RULE_KEYS}
+    if rule.name:
+        kept["names"] = Located([fields["name"]], fields["name"].offset)
+    return Located(kept, located.offset)
 
 
 def _from_map(arch_map: Sequence[_Architecture], arch: str) -> list[str]:
