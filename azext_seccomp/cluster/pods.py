@@ -118,5 +118,6 @@ def _is_there(kube: Kube, manifest: Mapping[str, Any]) -> bool:
         found: JsonObject = kube.get(PODS.path(NAMESPACE, manifest["metadata"]["name"]))
     except NotFound:
         return False
-    ours: object = manifest["metadata"].get("labels", {}).get(SESSION_LABEL)
-    return found["metadata"].get("labels", {}).get(SESSION_LABEL) == ours
+    theirs: Mapping[str, str] = found["metadata"].get("labels", {})
+    ours: Mapping[str, str] = manifest["metadata"].get("labels", {})
+    return theirs.get(SESSION_LABEL) == ours.get(SESSION_LABEL)

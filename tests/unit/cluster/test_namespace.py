@@ -1,0 +1,97 @@
+# --------------------------------------------------------------------------------------------
+# Copyright (c) the az-aks-seccomp authors. Licensed under the MIT License.
+# --------------------------------------------------------------------------------------------
+import re
+import threading
+
+import pytest
+
+from azext_seccomp.cluster import namespace
+from azext_seccomp.cluster.interface import CONFIG_MAPS, NAMESPACES, PODS
+from azext_seccomp.cluster.namespace import (
+    NAMESPACE,
+    ensure_namespace,
+    labels,
+    new_session_id,
+    release_namespace,
+    selector,
+)
+from azext_seccomp.errors import Forbidden, WrongState
+from tests.unit.fakes import FakeKube, Request
+
+WHERE = NAMESPACES.path(name=NAMESPACE)
+
+
+def test_session_ids_are_short_label_values_and_differ() -> None:
+    made = {new_session_id() for _ in range(200)}
+    assert len(made) == 200
+    assert all(re.fullmatch(r"s[a-z2-7]{10}", one) for one in made)
+
+
+def test_selector_narrows_to_session_and_role() -> None:
+    assert selector() == "app.kubernetes.io/managed-by=az-aks-seccomp"
+    assert selector("s1", "installer") == (
+        "app.kubernetes.io/managed-by=az-aks-seccomp,aks-seccomp/session=s1,aks-seccomp/role=installer"
+    )
+
+
+def test_creates_a_namespace_that_admits_pods_with_host_paths() -> None:
+    kube = FakeKube()
+    assert ensure_namespace(kube)
+    assert kube.get(WHERE)["metadata"]["labels"] == {
+        "app.kubernetes.io/managed-by": "az-aks-seccomp",
+        "pod-security.kubernetes.io/enforce": "privileged",
+    }
+
+
+def test_uses_a_prepared_namespace_unchanged_and_leaves_it_in_place() -> None:
+    kube = FakeKube()
+    before = kube.add(NAMESPACES.path(), {"metadata": {"name": NAMESPACE, "labels": {"team": "ops"}}})
+    assert not ensure_namespace(kube)
+    assert not release_namespace(kube)
+    assert kube.get(WHERE) == before
+
+
+def test_a_caller_who_may_not_create_namespaces_uses_the_one_that_is_there() -> None:
+    def refuse(request: Request) -> Forbidden | None:
+        return Forbidden("May not create namespaces.") if request.verb == "create" else None
+
+    kube = FakeKube(refuse=refuse)
+    with pytest.raises(Forbidden):
+        ensure_namespace(kube)
+    kube.add(NAMESPACES.path(), {"metadata": {"name": NAMESPACE}})
+    assert not ensure_namespace(kube)
+
+
+def test_waits_for_the_end_of_an_earlier_deletion() -> None:
+    kube = FakeKube()
+    kube.add(NAMESPACES.path(), {"metadata": {"name": NAMESPACE, "deletionTimestamp": "2026-01-01T00:00:00Z"}})
+    ending = threading.Timer(0.2, lambda: kube.delete(WHERE))
+    ending.start()
+    try:
+        assert ensure_namespace(kube)
+    finally:
+        ending.join()
+    assert "deletionTimestamp" not in kube.get(WHERE)["metadata"]
+
+
+def test_a_deletion_that_hangs_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(namespace, "_TERMINATING_SECONDS", 0.0)
+    kube = FakeKube()
+    kube.add(NAMESPACES.path(), {"metadata": {"name": NAMESPACE, "deletionTimestamp": "2026-01-01T00:00:00Z"}})
+    with pytest.raises(WrongState, match="does not go away"):
+        ensure_namespace(kube)
+
+
+def test_releases_its_own_namespace_only_when_it_is_empty() -> None:
+    kube = FakeKube()
+    ensure_namespace(kube)
+    kube.add(CONFIG_MAPS.path(NAMESPACE), {"metadata": {"name": "kube-root-ca.crt"}})
+    kube.add(PODS.path(NAMESPACE), {"metadata": {"name": "of-another-session", "labels": labels("s2", "collector")}})
+    assert not release_namespace(kube)
+    kube.delete(PODS.path(NAMESPACE, "of-another-session"))
+    kube.add(CONFIG_MAPS.path(NAMESPACE), {"metadata": {"name": "journal"}})
+    assert not release_namespace(kube)
+    kube.delete(CONFIG_MAPS.path(NAMESPACE, "journal"))
+    assert release_namespace(kube)
+    assert not kube.names(NAMESPACES.path())
