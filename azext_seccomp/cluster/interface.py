@@ -10,6 +10,9 @@ dicts as the API server sends them: at thousands of nodes the client's model cla
 import threading
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, Protocol
+from urllib.parse import quote
+
+from azext_seccomp.errors import InvalidInput
 
 JsonObject = dict[str, Any]
 
@@ -30,10 +33,17 @@ class Resource(NamedTuple):
     namespaced: bool
 
     def path(self, namespace: str | None = None, name: str | None = None) -> str:
-        """URL path of the collection, or of one object when ``name`` is given."""
+        """URL path of the collection, or of one object when ``name`` is given; InvalidInput when a name would lead elsewhere."""
         root = "/api/v1" if self.api_version == "v1" else f"/apis/{self.api_version}"
-        scope = f"/namespaces/{namespace}" if self.namespaced and namespace else ""
-        return f"{root}{scope}/{self.plural}" + (f"/{name}" if name else "")
+        scope = f"/namespaces/{_segment(namespace)}" if self.namespaced and namespace else ""
+        return f"{root}{scope}/{self.plural}" + (f"/{_segment(name)}" if name else "")
+
+
+def _segment(name: str) -> str:
+    # apimachinery's rule for a path segment (validation/path): neither "." nor "..", neither "/" nor "%". Names come from manifests and arguments.
+    if name in (".", "..") or "/" in name or "%" in name:
+        raise InvalidInput(f"{name!r} is not a name that an object in a cluster can have.")
+    return quote(name, safe=":")
 
 
 NODES = Resource("v1", "Node", "nodes", namespaced=False)
@@ -65,7 +75,9 @@ class Kube(Protocol):
 
     def create(self, path: str, body: Mapping[str, Any], *, dry_run: bool = False) -> JsonObject: ...
 
-    def patch(self, path: str, body: Any, *, content_type: str = "application/merge-patch+json", dry_run: bool = False) -> JsonObject: ...
+    def patch(
+        self, path: str, body: Any, *, content_type: str = "application/merge-patch+json", dry_run: bool = False
+    ) -> JsonObject: ...
 
     def replace(self, path: str, body: Mapping[str, Any], *, dry_run: bool = False) -> JsonObject: ...
 
@@ -73,7 +85,13 @@ class Kube(Protocol):
         """Delete one object, or the collection's objects with ``labels``; False when it was not there. ``uid`` is a precondition."""
 
     def watch(
-        self, path: str, *, labels: str = "", fields: str = "", stop: threading.Event, timeout_seconds: float | None = None
+        self,
+        path: str,
+        *,
+        labels: str = "",
+        fields: str = "",
+        stop: threading.Event,
+        timeout_seconds: float | None = None,
     ) -> Iterator[WatchEvent]:
         """The present objects as ADDED, then every change, across broken connections and expired resource versions (410), until
         ``stop`` is set or ``timeout_seconds`` have passed. An object that vanished during a break is reported as DELETED.
