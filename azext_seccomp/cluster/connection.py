@@ -6,9 +6,10 @@
 import ssl
 from dataclasses import dataclass, field
 
-from azext_seccomp.cluster.credentials import Credentials, FixedToken, TokenSource
-from azext_seccomp.cluster.failures import Target
+from azext_seccomp.cluster.credentials import Credentials
+from azext_seccomp.cluster.target import Target
 from azext_seccomp.cluster.tls import client_context
+from azext_seccomp.cluster.tokens import FixedToken, TokenSource
 
 
 @dataclass(frozen=True)

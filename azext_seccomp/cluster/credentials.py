@@ -3,30 +3,26 @@
 # --------------------------------------------------------------------------------------------
 """From the bytes of a kubeconfig to a ``Connection``, in memory.
 
-A kubeconfig can name files to read and programs to run. The ones that AKS hands out never need either, so nothing of that kind is followed.
+A kubeconfig can name files to read and programs to run. The ones that AKS hands out never need either, so nothing of
+that kind is followed.
 """
 
 import base64
 import binascii
 import re
-import threading
-import time
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, TypeGuard
 from urllib.parse import urlsplit
 
 import yaml
 
-from azext_seccomp.errors import InvalidInput, Unauthenticated, Unsupported
+from azext_seccomp.errors import InvalidInput, Unsupported
 
 KUBECONFIG_LIMIT = 1024 * 1024
-# The application that every Entra-integrated AKS cluster accepts tokens for, in all clouds (kubelogin, docs/book/src/concepts/aks.md).
+# The application that every Entra-integrated AKS cluster accepts tokens for, in all clouds (kubelogin,
+# docs/book/src/concepts/aks.md).
 AKS_SERVER_APP = "6dae42f8-4368-4678-94ff-3960e28e3630"
-# A request may take a minute, clocks differ, and the token has to outlive both.
-_REFRESH_BEFORE_SECONDS = 300
 _TENANT = re.compile(r"[0-9A-Za-z][0-9A-Za-z.-]{0,127}")
-_TOKEN = re.compile(r"[\x21-\x7e]{1,65536}")
 _FORBIDDEN_KEYS = {
     "certificate-authority": "names a file",
     "client-certificate": "names a file",
@@ -40,68 +36,10 @@ _FORBIDDEN_KEYS = {
 
 
 @dataclass(frozen=True)
-class AccessToken:
-    """A bearer token and when it ends (seconds since the epoch)."""
-
-    value: str = field(repr=False)
-    expires_on: float
-
-
-class TokenSource(Protocol):
-    """Where the bearer token of each request comes from. Used from several threads."""
-
-    def token(self, *, refused: str = "") -> str:
-        """A token that is valid for the next minutes. ``refused`` is one that the server did not accept: it is not given again
-        unless there is no other."""
-
-
-class FixedToken:
-    """The token of a local account."""
-
-    def __init__(self, value: str) -> None:
-        self._value = _checked_token(value)
-
-    def token(self, *, refused: str = "") -> str:
-        """The one token."""
-        return self._value
-
-
-class RenewedToken:
-    """An Entra token, asked for again before it ends.
-
-    :param acquire: gets a token from az; MSAL behind it caches and renews. Its errors (not signed in, conditional access) pass through.
-    """
-
-    def __init__(self, acquire: Callable[[], AccessToken], clock: Callable[[], float] = time.time) -> None:
-        self._acquire = acquire
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._current: AccessToken | None = None
-
-    def token(self, *, refused: str = "") -> str:
-        """The present token, or a new one when it ends within five minutes or was refused."""
-        with self._lock:
-            current = self._current
-            if (
-                current is None
-                or current.value == refused
-                or current.expires_on - self._clock() < _REFRESH_BEFORE_SECONDS
-            ):
-                fresh = self._acquire()
-                current = self._current = AccessToken(_checked_token(fresh.value), fresh.expires_on)
-            return current.value
-
-
-def _checked_token(value: str) -> str:
-    # http.client would quote a header with a line break in its error, token and all.
-    if not _TOKEN.fullmatch(value):
-        raise Unauthenticated("The token for the cluster is malformed.")
-    return value
-
-
-@dataclass(frozen=True)
 class EntraLogin:
-    """What a kubeconfig says about its Entra login: whose token to ask for, in which tenant ("" when it does not say)."""
+    """What a kubeconfig says about its Entra login: whose token to ask for, in which tenant ("" when it does not
+    say).
+    """
 
     server_app: str
     tenant: str
@@ -127,8 +65,8 @@ class Credentials:
 def parse_kubeconfig(content: bytes) -> Credentials:
     """Read the current context of a kubeconfig.
 
-    Raises InvalidInput when it is malformed, uses anything but https, or switches certificate checks off; Unsupported for ways to sign in that would
-    need a file or a program of this machine. Messages never quote values.
+    Raises InvalidInput when it is malformed, uses anything but https, or switches certificate checks off; Unsupported
+    for ways to sign in that would need a file or a program of this machine. Messages never quote values.
     """
     if len(content) > KUBECONFIG_LIMIT:
         raise _bad("is larger than 1 MiB")
@@ -145,9 +83,9 @@ def parse_kubeconfig(content: bytes) -> Credentials:
 
 
 def _credentials(cluster: dict[str, Any], user: dict[str, Any]) -> Credentials:
-    for key, does in _FORBIDDEN_KEYS.items():
-        if cluster.get(key) or user.get(key):
-            raise Unsupported(f"The cluster's kubeconfig {does} ({key}), which this extension does not follow.")
+    for forbidden, does in _FORBIDDEN_KEYS.items():
+        if cluster.get(forbidden) or user.get(forbidden):
+            raise Unsupported(f"The cluster's kubeconfig {does} ({forbidden}), which this extension does not follow.")
     if cluster.get("insecure-skip-tls-verify"):
         raise _bad("switches certificate checks off")
     certificate, key = _pem(user, "client-certificate-data"), _pem(user, "client-key-data")
@@ -179,7 +117,8 @@ def _entra_login(execute: Any) -> EntraLogin:
         )
     server_app = _option(arguments, "--server-id")
     if server_app != AKS_SERVER_APP:
-        # The token goes to whatever server the kubeconfig names: never ask for one that opens anything but an AKS API server.
+        # The token goes to whatever server the kubeconfig names: never ask for one that opens anything but an AKS API
+        # server.
         raise Unsupported(
             "The cluster's kubeconfig asks for a token of an application other than the AKS server application.",
             why="Clusters with the retired (legacy) Entra integration do so.",
@@ -191,7 +130,7 @@ def _entra_login(execute: Any) -> EntraLogin:
     return EntraLogin(server_app, tenant)
 
 
-def _option(arguments: Sequence[str], name: str) -> str:
+def _option(arguments: list[str], name: str) -> str:
     for position, argument in enumerate(arguments):
         if argument == name:
             return arguments[position + 1] if position + 1 < len(arguments) else ""
@@ -200,7 +139,7 @@ def _option(arguments: Sequence[str], name: str) -> str:
     return ""
 
 
-def _all_text(value: Any) -> bool:
+def _all_text(value: Any) -> TypeGuard[list[str]]:
     return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 

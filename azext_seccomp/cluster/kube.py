@@ -3,8 +3,8 @@
 # --------------------------------------------------------------------------------------------
 """The official Kubernetes client behind the narrow interface of this package.
 
-Every request goes through ``OfficialClient._request``: tokens, repetition and the translation of failures are there and nowhere else.
-Answers stay JSON: no model classes, and the client's own debug log, which shows bodies, never sees one.
+Every request goes through ``OfficialClient._request``: tokens, repetition and the translation of failures are there and
+nowhere else. Answers stay JSON: no model classes, and the client's own debug log, which shows bodies, never sees one.
 """
 
 import json
@@ -17,7 +17,7 @@ from kubernetes.client.exceptions import ApiException
 from urllib3.exceptions import HTTPError
 from urllib3.response import BaseHTTPResponse
 
-from azext_seccomp.cluster import failures, retry
+from azext_seccomp.cluster import failures, retry, unreachable
 from azext_seccomp.cluster.connection import Connection
 from azext_seccomp.cluster.discovery import Discovery
 from azext_seccomp.cluster.interface import PODS, JsonObject, Resource, WatchEvent
@@ -32,7 +32,8 @@ _PAGE = 500
 
 
 class OfficialClient:
-    """Implements ``interface.Kube``. Safe to use from several threads; ``close`` ends its streams and its waiting requests.
+    """Implements ``interface.Kube``. Safe to use from several threads; ``close`` ends its streams and its waiting
+    requests.
 
     :param page_size: objects per page of a list.
     """
@@ -64,7 +65,9 @@ class OfficialClient:
         return self._json(Request("GET", path))
 
     def list(self, path: str, *, labels: str = "", fields: str = "") -> Iterator[JsonObject]:
-        """See ``interface.Kube.list``. When a continue token expires the list goes on with the present state, so no object comes twice."""
+        """See ``interface.Kube.list``. When a continue token expires the list goes on with the present state, so no
+        object comes twice.
+        """
         resume = ""
         while True:
             try:
@@ -133,7 +136,9 @@ class OfficialClient:
         stop: threading.Event,
         timeout_seconds: float | None = None,
     ) -> Iterator[WatchEvent]:
-        """See ``interface.Kube.watch``. Of an object that vanished during a break only kind, name, namespace, uid and labels are known."""
+        """See ``interface.Kube.watch``. Of an object that vanished during a break only kind, name, namespace, uid and
+        labels are known.
+        """
         return Watch(self, path, labels=labels, fields=fields).events(stop, timeout_seconds)
 
     def follow_log(self, namespace: str, pod: str, container: str, *, since_time: str | None = None) -> KubeLogStream:
@@ -150,7 +155,9 @@ class OfficialClient:
         return self._discovery.resource(api_version, kind)
 
     def open_stream(self, request: Request) -> BaseHTTPResponse:
-        """Send a request with a ``hangup`` and leave the body to the caller. Its connection is not used for anything after it."""
+        """Send a request with a ``hangup`` and leave the body to the caller. Its connection is not used for anything
+        after it.
+        """
         assert request.hangup is not None
         self._streams.add(request.hangup)
         response, _ = self._request(request)
@@ -158,7 +165,7 @@ class OfficialClient:
 
     def broken(self, request: Request, error: BaseException) -> SeccompError:
         """The error for a stream that broke."""
-        return failures.from_transport(request, self._target, error)
+        return unreachable.from_transport(request, self._target, error)
 
     def wait(self, seconds: float) -> None:
         """Wait between two attempts; ends early when the client is closed."""
@@ -175,7 +182,9 @@ class OfficialClient:
         return decoded
 
     def _request(self, request: Request) -> tuple[BaseHTTPResponse, bytes]:
-        """Send ``request``, again where that is safe, and return the answer with its body (empty for streams, which the caller reads)."""
+        """Send ``request``, again where that is safe, and return the answer with its body (empty for streams, which the
+        caller reads).
+        """
         refused = ""
         attempt = 0
         while True:
@@ -227,14 +236,14 @@ class OfficialClient:
         return failure, None
 
     def _after_break(self, request: Request, error: BaseException, attempt: int) -> tuple[SeccompError, float | None]:
-        failure = failures.from_transport(request, self._target, error)
+        failure = unreachable.from_transport(request, self._target, error)
         hung_up = request.hangup is not None and request.hangup.over
         # A server that never answered is not waited for: the operator is told at once what is wrong with the way to it.
         again = (
             self._answered
             and not hung_up
             and attempt < retry.ATTEMPTS
-            and (request.repeatable or failures.never_sent(error))
+            and (request.repeatable or unreachable.never_sent(error))
         )
         return failure, retry.delay_before(attempt) if again else None
 

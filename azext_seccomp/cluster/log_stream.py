@@ -11,15 +11,18 @@ from urllib3.response import BaseHTTPResponse
 from azext_seccomp.cluster.transport import Hangup
 from azext_seccomp.errors import SeccompError
 
-# A node decides how long a line is; a program can write gigabytes without a newline. The rest of a longer line is dropped.
+# A node decides how long a line is; a program can write gigabytes without a newline. The rest of a longer line is
+# dropped.
 LINE_LIMIT = 1024 * 1024
 _READ_BYTES = 64 * 1024
 
 
 class KubeLogStream:
-    """Implements ``interface.LogStream``. The request is sent when iteration starts: a server sends no header before the first line.
+    """Implements ``interface.LogStream``. The request is sent when iteration starts: a server sends no header before
+    the first line.
 
-    Iteration ends when the container's log ends or ``close`` is called; a broken connection raises Unreachable, without a torn last line.
+    Iteration ends when the container's log ends or ``close`` is called; a broken connection raises Unreachable, without
+    a torn last line.
 
     :param open_stream: sends the request; the answer's body is not read yet.
     :param failure: makes the error for a connection that broke while the body was read.
@@ -64,7 +67,9 @@ class KubeLogStream:
 
 
 def lines_of(response: BaseHTTPResponse) -> Iterator[bytes]:
-    """The lines of a body as they arrive, without newline, each cut to ``LINE_LIMIT`` bytes; a last line without newline counts."""
+    """The lines of a body as they arrive, without newline, each cut to ``LINE_LIMIT`` bytes; a last line without
+    newline counts.
+    """
     rest = bytearray()
     for piece in response.stream(_READ_BYTES):
         start = 0

@@ -3,7 +3,8 @@
 # --------------------------------------------------------------------------------------------
 """Who refused a request, and what to do: authorization (RBAC, Azure RBAC), admission policies, Pod Security, quotas.
 
-The texts are those of the Kubernetes sources named at each pattern; Azure Policy and AKS Deployment Safeguards answer through Gatekeeper's webhook.
+The texts are those of the Kubernetes sources named at each pattern; Azure Policy and AKS Deployment Safeguards answer
+through Gatekeeper's webhook.
 """
 
 import re
@@ -112,6 +113,6 @@ def _exempt(webhook: str, asked: Request) -> str:
     here = place(asked.path)
     name = here.namespace if here and here.namespace else "NAMESPACE"
     return (
-        f"exempt {_namespace(asked)} in the Azure Policy assignment (parameter excludedNamespaces), on AKS Automatic with "
-        f"'az aks safeguards update --excluded-ns {name}'."
+        f"exempt {_namespace(asked)} in the Azure Policy assignment (parameter excludedNamespaces), on AKS Automatic "
+        f"with 'az aks safeguards update --excluded-ns {name}'."
     )

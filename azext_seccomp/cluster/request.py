@@ -49,7 +49,8 @@ class Request:
 
     :param path: URL path below the server, without the query.
     :param body: JSON value to send, or None.
-    :param read_seconds: the longest silence of the server; None waits for ever (streams, which keep-alive probes watch over).
+    :param read_seconds: the longest silence of the server; None waits for ever (streams, which keep-alive probes watch
+        over).
     :param repeatable: the request may be sent again though the first attempt may have been carried out.
     :param hangup: set for streams: breaks the request from another thread; the answer's body is then left unread.
     """

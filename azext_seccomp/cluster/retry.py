@@ -17,14 +17,17 @@ _PASSING = frozenset({500, 502, 503, 504})
 def delay_before(attempt: int, asked_for: float | None = None) -> float:
     """Seconds to wait before attempt number ``attempt`` (1 is the first repetition).
 
-    ``asked_for`` is the server's Retry-After; it is kept to, up to 30 s. Jitter keeps many nodes' requests from coming back together.
+    ``asked_for`` is the server's Retry-After; it is kept to, up to 30 s. Jitter keeps many nodes' requests from coming
+    back together.
     """
     wait = asked_for if asked_for is not None else _FIRST_DELAY * 2 ** (attempt - 1)
     return min(wait, _LONGEST_DELAY) * random.uniform(1.0, 1.25)
 
 
 def retry_after(headers: Mapping[str, str] | None) -> float | None:
-    """Seconds of a Retry-After header. The API server sends whole seconds, never a date (apimachinery, ``errors.SuggestsClientDelay``)."""
+    """Seconds of a Retry-After header. The API server sends whole seconds, never a date (apimachinery,
+    ``errors.SuggestsClientDelay``).
+    """
     value = (headers or {}).get("Retry-After", "")
     return float(value) if value.isascii() and value.isdigit() and len(value) < 6 else None
 
@@ -32,8 +35,8 @@ def retry_after(headers: Mapping[str, str] | None) -> float | None:
 def status_passes(status: int, headers: Mapping[str, str] | None, repeatable: bool) -> bool:
     """Whether an answer with ``status`` may be different next time.
 
-    429, and 5xx with Retry-After, come from before the request was carried out: anything may be sent again, as client-go does
-    (``rest/with_retry.go``). Other 5xx only when the request is ``repeatable``.
+    429, and 5xx with Retry-After, come from before the request was carried out: anything may be sent again, as
+    client-go does (``rest/with_retry.go``). Other 5xx only when the request is ``repeatable``.
     """
     if status == 429:
         return True

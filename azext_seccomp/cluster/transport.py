@@ -21,14 +21,18 @@ from requests.utils import get_environ_proxies, select_proxy
 from urllib3.connection import HTTPSConnection
 from urllib3.connectionpool import HTTPSConnectionPool
 
-# Connections kept open between requests. A log stream has a connection of its own that is not kept, so this bounds only parallel requests.
+# Connections kept open between requests. A log stream has a connection of its own that is not kept, so this bounds only
+# parallel requests.
 _KEPT_CONNECTIONS = 64
-# A quiet stream has to outlive the idle limit of the load balancer before the API server (4 minutes on Azure), and a dead one has to be noticed.
+# A quiet stream has to outlive the idle limit of the load balancer before the API server (4 minutes on Azure), and a
+# dead one has to be noticed.
 _KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPALIVE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 4}
 
 
 class Hangup:
-    """Breaks one request under way from another thread, whether it waits for the answer's first byte or for its next."""
+    """Breaks one request under way from another thread, whether it waits for the answer's first byte or for its
+    next.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -56,7 +60,8 @@ class Hangup:
 
 
 def _shut_down(connected: Any) -> None:
-    # SSLSocket.shutdown would drop the TLS state under the reader's feet, who would then take ciphertext for text: end the TCP connection only.
+    # SSLSocket.shutdown would drop the TLS state under the reader's feet, who would then take ciphertext for text: end
+    # the TCP connection only.
     with contextlib.suppress(OSError):
         if isinstance(connected, socket.socket):
             socket.socket.shutdown(connected, socket.SHUT_RDWR)
@@ -90,13 +95,17 @@ class _Pool(HTTPSConnectionPool):
 
 
 class _Direct(urllib3.PoolManager):
-    def urlopen(self, method: str, url: str, redirect: bool = True, **kw: Any) -> Any:
+    def urlopen(  # type: ignore[override]  # as urllib3 does itself
+        self, method: str, url: str, redirect: bool = True, **kw: Any
+    ) -> urllib3.BaseHTTPResponse:
         # A redirect would carry the caller's token to a host that the kubeconfig does not name.
         return super().urlopen(method, url, redirect=False, **kw)
 
 
 class _Proxied(urllib3.ProxyManager):
-    def urlopen(self, method: str, url: str, redirect: bool = True, **kw: Any) -> Any:
+    def urlopen(  # type: ignore[override]  # as urllib3 does itself
+        self, method: str, url: str, redirect: bool = True, **kw: Any
+    ) -> urllib3.BaseHTTPResponse:
         return super().urlopen(method, url, redirect=False, **kw)
 
 
@@ -105,7 +114,8 @@ def pool_manager(
 ) -> urllib3.PoolManager:
     """Connections to ``server`` (an https URL).
 
-    :param proxy_url: proxy from the kubeconfig; without it HTTPS_PROXY and NO_PROXY decide, read as az itself reads them.
+    :param proxy_url: proxy from the kubeconfig; without it HTTPS_PROXY and NO_PROXY decide, read as az itself reads
+        them.
     """
     options: dict[str, Any] = {
         "maxsize": _KEPT_CONNECTIONS,

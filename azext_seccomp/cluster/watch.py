@@ -3,8 +3,9 @@
 # --------------------------------------------------------------------------------------------
 """Objects of a collection as they change, across broken connections.
 
-List, then watch from the list's resource version; when the connection breaks, watch on from the last version seen; when the server has forgotten that
-version (410), list again and report the difference. So nothing is missed and nothing is reported twice.
+List, then watch from the list's resource version; when the connection breaks, watch on from the last version seen; when
+the server has forgotten that version (410), list again and report the difference. So nothing is missed and nothing is
+reported twice.
 """
 
 import contextlib
@@ -26,7 +27,8 @@ from azext_seccomp.cluster.retry import Patience
 from azext_seccomp.cluster.transport import Hangup
 from azext_seccomp.errors import SeccompError, ServerFault, Unreachable
 
-# The server ends each watch after this long, so that a watch moves on when API servers are replaced (client-go's reflector: 5 to 10 minutes).
+# The server ends each watch after this long, so that a watch moves on when API servers are replaced (client-go's
+# reflector: 5 to 10 minutes).
 _SERVER_SECONDS = (300, 600)
 # How often a thread that waits for ``stop`` looks whether the watch is still there.
 _LOOK_SECONDS = 0.5
@@ -69,7 +71,8 @@ class Watch:
     def events(self, stop: threading.Event, timeout_seconds: float | None = None) -> Iterator[WatchEvent]:
         """See ``interface.Kube.watch``.
 
-        Errors of the first list are raised at once. Later the server may be away for three minutes before Unreachable or ServerFault is raised.
+        Errors of the first list are raised at once. Later the server may be away for three minutes before Unreachable
+        or ServerFault is raised.
         """
         deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
         yield from self._list()
@@ -88,7 +91,9 @@ class Watch:
                 stop.wait(delay if deadline is None else max(0.0, min(delay, deadline - time.monotonic())))
 
     def _list(self) -> Iterator[WatchEvent]:
-        """Report how the collection differs from what was seen. A list that expires half-way is begun again; what came before counts as seen."""
+        """Report how the collection differs from what was seen. A list that expires half-way is begun again; what came
+        before counts as seen.
+        """
         while True:
             present: set[str] = set()
             resume = ""
@@ -110,7 +115,9 @@ class Watch:
         self._patience.answered()
 
     def _changes(self, stop: threading.Event, deadline: float | None) -> Iterator[WatchEvent]:
-        """The changes that one watch request brings. Ends when the server ends it or ``stop`` is set; Unreachable when it breaks."""
+        """The changes that one watch request brings. Ends when the server ends it or ``stop`` is set; Unreachable when
+        it breaks.
+        """
         hangup = Hangup()
         seconds = random.randint(*_SERVER_SECONDS)
         query = {
@@ -168,7 +175,9 @@ class Watch:
 
 @contextlib.contextmanager
 def _hung_up_at(stop: threading.Event, deadline: float | None, hangup: Hangup) -> Iterator[None]:
-    """Inside the block ``hangup`` is called when ``stop`` is set or ``deadline`` passes, even while the block waits for the network."""
+    """Inside the block ``hangup`` is called when ``stop`` is set or ``deadline`` passes, even while the block waits for
+    the network.
+    """
     left = threading.Event()
 
     def wait() -> None:
@@ -194,7 +203,9 @@ def _over(stop: threading.Event, deadline: float | None) -> bool:
 
 
 def _lines(response: BaseHTTPResponse) -> Iterator[bytes]:
-    """Complete lines of a watch. What is left when the stream ends is a torn object, which comes again when the watch resumes."""
+    """Complete lines of a watch. What is left when the stream ends is a torn object, which comes again when the watch
+    resumes.
+    """
     rest = bytearray()
     for piece in response.stream(64 * 1024):
         rest += piece
