@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import Literal
 
-from azext_seccomp.cluster.pods import PodState
+from azext_seccomp.cluster.pod_state import PodState
 from azext_seccomp.cluster.text import printable
 from azext_seccomp.gadget.notices import MAX_TEXT, Notice
 from azext_seccomp.gadget.stream import LogFollower
@@ -29,6 +29,7 @@ _TROUBLED = frozenset(
 )
 _OVER = frozenset({"succeeded", "failed", "gone"})
 _HAS_LOG = frozenset({"running", "succeeded", "failed"})
+_EXIT_CODE_ONLY = "Error"  # the kubelet's reason for a container that ended with a code other than 0
 _MAX_WARNINGS = 3
 
 
@@ -76,13 +77,15 @@ class Collector:
 
     def pod_changed(self, state: PodState) -> None:
         """Take in the newest state of the pod."""
+        if self._pod.phase in _OVER:
+            return  # how it ended is known; that the pod is deleted afterwards tells nothing
         self._pod = state
         if state.phase != "waiting" or state.reason not in _TROUBLED:
             self._troubled_since = None
         elif self._troubled_since is None:
             self._troubled_since = time.monotonic()
         if state.phase == "waiting" and state.reason in _HOPELESS:
-            self.fail(_reason(state))
+            self.fail(state.why())
         if state.phase in _OVER:
             self.follower.container_ended()
 
@@ -107,7 +110,7 @@ class Collector:
         """Give up a node whose trouble has lasted too long."""
         since = self._troubled_since
         if since is not None and time.monotonic() - since >= self._patience_seconds:
-            self.fail(_reason(self._pod))
+            self.fail(self._pod.why())
 
     @property
     def has_log(self) -> bool:
@@ -123,7 +126,7 @@ class Collector:
 
     def waiting_for(self) -> str:
         """Why it is not ready yet."""
-        return _reason(self._pod) or "it has not said that it is running"
+        return self._pod.why() or "it has not said that it is running"
 
     def state(self) -> CollectorState:
         """What this means now."""
@@ -137,10 +140,9 @@ class Collector:
             return ("ready", "; ".join(self._warnings)) if self.ready else ("starting", self.waiting_for())
         if not self.ready:
             return "failed", self._last_error() or "it ended before it was ready"
-        if self._pod.phase == "gone" and not self.stopping:
-            return "failed", "its pod was deleted while it was watching"
-        if self._pod.phase == "failed" and not self.stopping:
-            return "failed", self._last_error() or "it ended with an error"
+        if not self.stopping and self._pod.exit_code != 0:
+            deleted = self._pod.phase == "gone" and self._pod.exit_code is None
+            return "failed", "its pod was deleted while it was watching" if deleted else self._last_error()
         if not self.follower.complete:
             trouble = printable(self.follower.trouble, MAX_TEXT) or "its pod is gone"
             return "failed", f"the end of its log could not be read: {trouble}"
@@ -148,9 +150,7 @@ class Collector:
         return "ended", "; ".join(early + self._warnings)
 
     def _last_error(self) -> str:
-        """``ig``'s own words before those of the kubelet, which mostly knows an exit code."""
-        return self._error or _reason(self._pod) or self._last_words
-
-
-def _reason(state: PodState) -> str:
-    return ": ".join(part for part in (state.reason, state.message) if part)
+        """``ig``'s own words, unless the kubelet knows more than an exit code (OOMKilled, DeadlineExceeded)."""
+        if self._pod.reason in ("", _EXIT_CODE_ONLY):
+            return self._error or self._last_words or self._pod.why()
+        return ": ".join(part for part in (self._pod.why(), self._error) if part)

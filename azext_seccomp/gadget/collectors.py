@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Any, NamedTuple
 
@@ -95,6 +96,7 @@ class Collectors:
         """Create a collector on every node. A node whose pod is refused is a failed node, no error.
 
         :raises InvalidInput: the options name something that is no Kubernetes name.
+        :raises Unauthenticated, Unreachable: the server cannot be talked to at all.
         """
         manifests = [collector_pod(node.name, self._session, self._gadget, node.taints) for node in nodes]
         for manifest in manifests:
@@ -211,7 +213,7 @@ class Collectors:
                 collector.pod_changed(state)
                 if collector.has_log and not collector.reading:
                     collector.reading = True
-                    self._start_thread(lambda one=collector: self._read(one), collector.pod)
+                    self._start_thread(partial(self._read, collector), collector.pod)
         except SeccompError as error:
             self._watch_error = error
 

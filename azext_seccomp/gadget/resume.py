@@ -36,19 +36,18 @@ class ResumeWindow:
         self._last = 0
         self._last_stamp = b""
         self._last_second = 0
-        self._missing_told = False
         self.gaps = 0
         """How often lines may be lost for good: the log was rotated or the node's clock set back around a resume."""
 
     def resume(self) -> str | None:
         """Get ready for a new stream; returns its ``sinceTime``, None for the whole log."""
-        self._missing_told = False
         self._expected = {}
         if not self._last:
             return None
         since = min(self._newest, self._last) - SLACK_SECONDS
         if self._last < self._newest - SLACK_SECONDS:
             self.gaps += 1
+            self._newest = self._last
         for second, lines in self._delivered.items():
             if second >= since:
                 for line, count in lines.items():
@@ -91,11 +90,12 @@ class ResumeWindow:
         return count > 0
 
     def _note_missing(self) -> None:
-        # Lines come in the order of the file, so those delivered before come first: a new one among them means that
-        # some are gone.
-        if not self._missing_told:
-            self._missing_told = True
-            self.gaps += 1
+        """Some delivered lines are gone from the log: they would come first, as the order is that of the file."""
+        self.gaps += 1
+        for lines in self._delivered.values():
+            for line in self._expected.keys() & lines.keys():
+                del lines[line]
+        self._expected = {}
 
     def _begin(self, second: int) -> dict[int, int]:
         if second > self._newest:
