@@ -15,6 +15,7 @@ from typing import Any
 
 from azext_seccomp.cluster.interface import JsonObject
 from azext_seccomp.cluster.namespace import NAMESPACE, labels
+from azext_seccomp.cluster.tolerations import tolerations
 from azext_seccomp.errors import InvalidInput
 
 # The digest is that of the index for amd64 and arm64. From v0.51 on the gadget counts the events that it loses.
@@ -65,10 +66,7 @@ def collector_pod(
 ) -> JsonObject:
     """The manifest of the collector on ``node``.
 
-    It is bound by ``nodeName``, so the scheduler has no say and ``NoSchedule`` taints none; ``NoExecute`` ones would
-    evict it, so exactly those of ``taints`` (``spec.taints`` of the node) are tolerated, never all: AKS Automatic
-    refuses wildcards.
-
+    :param taints: ``spec.taints`` of the node.
     :raises InvalidInput: a namespace or pod name to watch is no Kubernetes name (``ig`` would read a comma or ``!``
         in it as syntax).
     """
@@ -89,7 +87,7 @@ def collector_pod(
             "terminationGracePeriodSeconds": STOP_GRACE_SECONDS,
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,
-            "tolerations": [_toleration(taint) for taint in taints if taint.get("effect") == "NoExecute"],
+            "tolerations": tolerations(taints),
             "containers": [_container(gadget)],
             "volumes": [{"name": "host", "hostPath": {"path": "/", "type": "Directory"}}],
         },
@@ -133,11 +131,3 @@ def _checked(name: str) -> str:
     if _NAME.fullmatch(name) is None:
         raise InvalidInput(f"{name!r} is not the name of a Kubernetes object.")
     return name
-
-
-def _toleration(taint: Mapping[str, Any]) -> JsonObject:
-    toleration = {"key": taint["key"], "operator": "Equal", "value": taint.get("value", ""), "effect": taint["effect"]}
-    if not toleration["value"]:
-        toleration["operator"] = "Exists"
-        del toleration["value"]
-    return toleration

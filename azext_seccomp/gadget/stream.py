@@ -5,7 +5,7 @@
 
 import random
 import threading
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from azext_seccomp.cluster.interface import LogStream
@@ -13,7 +13,8 @@ from azext_seccomp.errors import InvalidInput, NotFound, ServerFault, Unreachabl
 from azext_seccomp.gadget.resume import ResumeWindow
 
 OpenLog = Callable[[str | None], LogStream]
-"""Opens the log from a ``sinceTime`` on, None for all of it; raises as ``Kube.follow_log`` does."""
+"""Opens the log from a ``sinceTime`` on, None for all of it. The errors of ``Kube.follow_log`` may also come later, when
+the stream is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,7 @@ class LogFollower:
         self._stream: LogStream | None = None
         self._container_ended = False
         self._closed = False
+        self._lines = 0
         self.complete = False
         """Whether the log was read to its end; settled when the iteration is over."""
         self.trouble = ""
@@ -81,8 +83,10 @@ class LogFollower:
         ended_well = False
         while not self._closed:
             last_round = self._container_ended
+            before = self._lines
             try:
-                stream = self._open_log(self._window.resume())
+                yield from self._read(self._open_log(self._window.resume()))
+                ended_well = not self._closed
             except NotFound:  # the pod is gone, and its log with it
                 self.complete = ended_well
                 return
@@ -92,33 +96,26 @@ class LogFollower:
             except (Unreachable, ServerFault) as error:
                 self.trouble = str(error)
                 ended_well = False
-            else:
-                lines, ended_well = yield from self._read(stream)
-                fruitless = 0 if lines else fruitless
             if last_round and ended_well:
                 self._window.ended()
                 self.complete = True
                 return
+            fruitless = 0 if self._lines > before else fruitless
             self._wait(self._backoff.delay(fruitless), last_round)
             fruitless += 1
 
-    def _read(self, stream: LogStream) -> Generator[bytes, None, tuple[int, bool]]:
-        """The new lines of one stream; returns how many, and whether it came to an end by itself."""
+    def _read(self, stream: LogStream) -> Iterator[bytes]:
+        """The new lines of one stream."""
         if not self._keep(stream):
-            return 0, False
-        lines = 0
+            return
         try:
             for line in stream:
                 text = self._window.admit(line)
                 if text is not None:
-                    lines += 1
+                    self._lines += 1
                     yield text
-        except (Unreachable, ServerFault) as error:
-            self.trouble = str(error)
-            return lines, False
         finally:
             self._forget(stream)
-        return lines, not self._closed
 
     def _keep(self, stream: LogStream) -> bool:
         """Make the stream known to ``close``; False when that was called meanwhile."""

@@ -37,9 +37,12 @@ STAMP = 'time="2026-07-08T12:00:00Z" '
         (STAMP + 'level=fatal msg="initializing config: x"', Notice("error", "initializing config: x")),
         ("Error: fetching gadget information: not found", Notice("error", "fetching gadget information: not found")),
         ("panic: runtime error", Notice("text", "panic: runtime error")),
-        (STAMP + 'level=warning msg="lost 99999999999999999999 samples"', Notice("warning", "lost 99999999999999999999 samples")),
+        (
+            STAMP + 'level=warning msg="lost 99999999999999999 samples"',
+            Notice("warning", "lost 99999999999999999 samples"),
+        ),
     ],
-)  # fmt: skip
+)
 def test_words(line: str, expected: Notice | None) -> None:
     assert parse_words(line.encode()) == expected
 

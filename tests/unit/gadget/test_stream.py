@@ -114,6 +114,27 @@ def servers(draw: st.DrawFn) -> Server:
     return Server(file, script)
 
 
+class LateError:
+    """A stream whose request is sent when it is read, so that its errors come then."""
+
+    def __init__(self, server: Server, since: str | None) -> None:
+        self._server = server
+        self._since = since
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield from self._server.open_log(self._since)
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+@given(servers())
+def test_errors_that_come_with_the_first_line_are_the_same(server: Server) -> None:
+    server.follower = LogFollower(lambda since: LateError(server, since), AT_ONCE)
+    assert list(server.follower) == [line.text for line in server.file]
+    assert server.follower.complete
+
+
 @given(servers())
 def test_no_line_is_lost_or_doubled_wherever_the_stream_breaks(server: Server) -> None:
     assert follow(server) == [line.text for line in server.file]
