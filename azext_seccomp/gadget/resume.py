@@ -78,8 +78,7 @@ class ResumeWindow:
 
     def ended(self) -> None:
         """The log was read to its end: what has not come again by now is gone from it."""
-        if self._expected:
-            self._note_missing()
+        self.gaps += bool(self._expected)
 
     def _came_again(self, identity: int) -> bool:
         count = self._expected.get(identity, 0)

@@ -13,7 +13,7 @@ from azext_seccomp.errors import InvalidInput, NotFound, ServerFault, Unreachabl
 from azext_seccomp.gadget.resume import ResumeWindow
 
 OpenLog = Callable[[str | None], LogStream]
-"""Opens the log from a ``sinceTime`` on, None for all of it. The errors of ``Kube.follow_log`` may also come later, when
+"""Opens the log from a ``sinceTime`` on, None for all of it. Errors of ``Kube.follow_log`` may also come later, when
 the stream is read."""
 
 
@@ -83,6 +83,7 @@ class LogFollower:
         ended_well = False
         while not self._closed:
             last_round = self._container_ended
+            read_before = ended_well
             before = self._lines
             try:
                 yield from self._read(self._open_log(self._window.resume()))
@@ -96,8 +97,9 @@ class LogFollower:
             except (Unreachable, ServerFault) as error:
                 self.trouble = str(error)
                 ended_well = False
-            if last_round and ended_well:
+            if ended_well and not read_before:  # else it was read in full before, and may be gone with its container
                 self._window.ended()
+            if last_round and ended_well:
                 self.complete = True
                 return
             fruitless = 0 if self._lines > before else fruitless
