@@ -11,6 +11,19 @@ from azext_seccomp.cluster.text import printable
 
 PodPhase = Literal["waiting", "running", "succeeded", "failed", "gone"]
 
+# Reasons of a waiting container: those that no waiting heals, and those that the kubelet keeps trying to overcome.
+_HOPELESS = frozenset({"InvalidImageName", "ErrImageNeverPull"})
+_TROUBLED = frozenset(
+    {
+        "ErrImagePull",
+        "ImagePullBackOff",
+        "ImageInspectError",
+        "RegistryUnavailable",
+        "CreateContainerConfigError",
+        "CreateContainerError",
+        "RunContainerError",
+    }
+)
 _MESSAGE_LIMIT = 512
 _REASON_LIMIT = 64
 _TERMINATION_LIMIT = 16 * 1024  # the kubelet keeps 4096 bytes of a container's message, 12 kB for all of a pod
@@ -29,6 +42,16 @@ class PodState:
     message: str = ""
     exit_code: int | None = None
     termination_message: str = ""
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether it waits for something that will not come."""
+        return self.phase == "waiting" and self.reason in _HOPELESS
+
+    @property
+    def troubled(self) -> bool:
+        """Whether it waits for the kubelet to overcome an error, which may last for ever."""
+        return self.phase == "waiting" and self.reason in _TROUBLED
 
     def with_cause(self, cause: str) -> "PodState":
         """The same state; ``cause`` is added to its message unless it is in there."""

@@ -1,0 +1,189 @@
+# --------------------------------------------------------------------------------------------
+# Copyright (c) the az-aks-seccomp authors. Licensed under the MIT License.
+# --------------------------------------------------------------------------------------------
+"""Profile files on the nodes: placed, listed, removed, on all nodes at once."""
+
+import secrets
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from azext_seccomp.cluster.interface import Kube
+from azext_seccomp.errors import InvalidInput
+from azext_seccomp.node.answer import Entry, Result
+from azext_seccomp.node.installers import NodeAnswer, run_installers
+from azext_seccomp.node.inventory import Node
+from azext_seccomp.node.manifest import DEFAULT_INSTALLER_IMAGE, Job
+from azext_seccomp.node.paths import OWN_DIRECTORY, ProfileFile, own_path
+from azext_seccomp.progress import Progress, Silent
+
+Status = Literal["placed", "present", "removed", "absent", "failed", "skipped", "refused"]
+
+MAX_FILES = 32  # whose results fit into a termination message, each with an error
+
+_STATUSES: dict[str, Status] = {
+    "placed": "placed",
+    "present": "present",
+    "removed": "removed",
+    "absent": "absent",
+    "failed": "failed",
+    "refused": "refused",
+    "different": "refused",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class NodeOutcome:
+    """What became of one file on one node.
+
+    ``status``: ``placed``; ``present`` (was there with this content); ``removed``; ``absent`` (was not there); ``refused`` (something is in
+    the way that is not ours to change); ``failed``; ``skipped``. ``sha256`` is of what is on the node now (was, when it was removed).
+    """
+
+    node: str
+    pool: str
+    status: Status
+    path: str
+    sha256: str = ""
+    detail: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether the node is as it was asked to be, as far as it was asked at all."""
+        return self.status not in ("failed", "refused")
+
+
+@dataclass(frozen=True, slots=True)
+class NodeListing:
+    """What is below a node's seccomp directory: ``total`` entries, of which ``entries`` are listed. ``failure``: why that is not known."""
+
+    node: str
+    pool: str
+    entries: tuple[Entry, ...] = ()
+    total: int = 0
+    failure: str = ""
+
+
+def place(
+    kube: Kube,
+    session: str,
+    nodes: Sequence[Node],
+    files: Sequence[ProfileFile],
+    *,
+    image: str = DEFAULT_INSTALLER_IMAGE,
+    force: bool = False,
+    progress: Progress | None = None,
+    stop: threading.Event | None = None,
+) -> list[NodeOutcome]:
+    """Make every file be on every node, with exactly its content, read back there. The namespace has to exist.
+
+    A file that is there already is not written again; one of the same name with another content is replaced with ``force`` only.
+
+    :return: the outcomes by node, then by file, in the orders given.
+    :raises InvalidInput: no file, more than ``MAX_FILES``, or two for one path.
+    :raises SeccompError: as ``run_installers``.
+    """
+    if not 0 < len(files) <= MAX_FILES:
+        raise InvalidInput(f"{len(files)} files were given; 1 to {MAX_FILES} can be placed at once.")
+    if len({one.path for one in files}) != len(files):
+        raise InvalidInput("Two of the files have the same path.")
+    arguments = ["place", "force" if force else "keep"]
+    for number, one in enumerate(files):
+        arguments += [str(number), own_path(one.path), one.sha256]
+    job = _job(session, arguments, image, tuple(one.content for one in files))
+    answers = run_installers(kube, job, nodes, progress=progress or Silent(), step="Placing on the nodes", stop=stop)
+    return _outcomes(answers, [one.path for one in files])
+
+
+def list_files(
+    kube: Kube,
+    session: str,
+    nodes: Sequence[Node],
+    *,
+    image: str = DEFAULT_INSTALLER_IMAGE,
+    progress: Progress | None = None,
+    stop: threading.Event | None = None,
+) -> list[NodeListing]:
+    """What is below every node's seccomp directory, ours and others'.
+
+    :raises SeccompError: as ``run_installers``.
+    """
+    job = _job(session, ["list"], image)
+    answers = run_installers(kube, job, nodes, progress=progress or Silent(), step="Asking the nodes", stop=stop)
+    return [_listing(one) for one in answers]
+
+
+def remove(
+    kube: Kube,
+    session: str,
+    nodes: Sequence[Node],
+    paths: Sequence[str] | None,
+    *,
+    image: str = DEFAULT_INSTALLER_IMAGE,
+    progress: Progress | None = None,
+    stop: threading.Event | None = None,
+) -> list[NodeOutcome]:
+    """Remove files of ours from every node: those of ``paths``, or all that are in our directory when it is None.
+
+    :raises InvalidInput: a path is not one of ours; no path, or more than ``MAX_FILES``.
+    :raises SeccompError: as ``run_installers``.
+    """
+    if paths is None:
+        arguments = ["remove-tree", OWN_DIRECTORY]
+    elif not 0 < len(paths) <= MAX_FILES:
+        raise InvalidInput(f"{len(paths)} files were named; 1 to {MAX_FILES} can be removed at once.")
+    else:
+        arguments = ["remove"]
+        for number, path in enumerate(paths):
+            arguments += [str(number), own_path(path)]
+    job = _job(session, arguments, image)
+    answers = run_installers(kube, job, nodes, progress=progress or Silent(), step="Removing from the nodes", stop=stop)
+    if paths is None:
+        return [outcome for one in answers for outcome in _tree_outcomes(one)]
+    return _outcomes(answers, paths)
+
+
+def _job(session: str, arguments: Iterable[str], image: str, contents: tuple[bytes, ...] = ()) -> Job:
+    return Job(session, secrets.token_hex(2), tuple(arguments), contents, image)
+
+
+def _outcomes(answers: Iterable[NodeAnswer], paths: Sequence[str]) -> list[NodeOutcome]:
+    outcomes: list[NodeOutcome] = []
+    for one in answers:
+        told = {result.number: result for result in one.answer.results} if one.answer else {}
+        for number, path in enumerate(paths):
+            outcomes.append(_outcome(one, path, told.get(number)))
+    return outcomes
+
+
+def _outcome(one: NodeAnswer, path: str, result: Result | None) -> NodeOutcome:
+    name, pool = one.node.name, one.node.pool
+    if result is None:
+        return NodeOutcome(name, pool, "failed", path, detail=one.failure or "the installer said nothing about it")
+    detail = result.detail
+    if result.status == "different":
+        detail = "a different file of this name is there; --force replaces it"
+    return NodeOutcome(name, pool, _STATUSES[result.status], path, result.sha256, detail)
+
+
+def _tree_outcomes(one: NodeAnswer) -> list[NodeOutcome]:
+    name, pool = one.node.name, one.node.pool
+    if one.answer is None:
+        return [NodeOutcome(name, pool, "failed", "", detail=one.failure)]
+    if one.answer.error:
+        return [NodeOutcome(name, pool, "failed", "", detail=one.answer.error)]
+    if not one.answer.total:
+        return [NodeOutcome(name, pool, "absent", "", detail="nothing of ours was there")]
+    outcomes = [NodeOutcome(name, pool, "removed", entry.path, entry.sha256) for entry in one.answer.entries]
+    unnamed = one.answer.total - len(outcomes)
+    if unnamed:
+        outcomes.append(NodeOutcome(name, pool, "removed", "", detail=f"and {unnamed} more"))
+    return outcomes
+
+
+def _listing(one: NodeAnswer) -> NodeListing:
+    name, pool = one.node.name, one.node.pool
+    if one.answer is None:
+        return NodeListing(name, pool, failure=one.failure)
+    return NodeListing(name, pool, one.answer.entries, one.answer.total, one.answer.error)
