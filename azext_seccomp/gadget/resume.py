@@ -36,6 +36,10 @@ class ResumeWindow:
         self._last = 0
         self._last_stamp = b""
         self._last_second = 0
+        self.words = b""
+        """What the kubelet said last about the stream itself."""
+        self.lines = 0
+        """Lines of the log that were delivered."""
         self.gaps = 0
         """How often lines may be lost for good: the log was rotated or the node's clock set back around a resume."""
 
@@ -55,15 +59,15 @@ class ResumeWindow:
         return utc_second(since)
 
     def admit(self, line: bytes) -> bytes | None:
-        """The line without its timestamp; None when it was delivered before.
+        """The line without its timestamp; None when it was delivered before or is no line of the log.
 
-        A line without a timestamp is the kubelet's own word about the stream and no part of the log: it passes as it
-        is.
+        A line without a timestamp is the kubelet's own word about the stream (``unable to retrieve container logs``).
         """
         stamp, _, text = line.partition(b" ")
         second = self._second(stamp)
         if second is None:
-            return line
+            self.words = line
+            return None
         identity = hash(line)
         if self._expected:
             if self._came_again(identity):
@@ -74,11 +78,13 @@ class ResumeWindow:
             lines = self._begin(second)
         lines[identity] = lines.get(identity, 0) + 1
         self._last = second
+        self.lines += 1
         return text
 
-    def ended(self) -> None:
-        """The log was read to its end: what has not come again by now is gone from it."""
-        self.gaps += bool(self._expected)
+    @property
+    def everything_came_again(self) -> bool:
+        """Whether all lines that had to come again since ``resume`` did."""
+        return not self._expected
 
     def _came_again(self, identity: int) -> bool:
         count = self._expected.get(identity, 0)

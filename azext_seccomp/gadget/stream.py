@@ -48,7 +48,7 @@ class LogFollower:
         self._stream: LogStream | None = None
         self._container_ended = False
         self._closed = False
-        self._lines = 0
+        self._vanished = False
         self.complete = False
         """Whether the log was read to its end; settled when the iteration is over."""
         self.trouble = ""
@@ -57,7 +57,7 @@ class LogFollower:
     @property
     def gaps(self) -> int:
         """How often lines may be missing because the node had thrown them away before they were read."""
-        return self._window.gaps
+        return self._window.gaps + self._vanished
 
     def container_ended(self) -> None:
         """Say that the container ended or that its pod is gone: the log will not grow any more."""
@@ -80,29 +80,32 @@ class LogFollower:
         :raises SeccompError: what will not heal by waiting: Forbidden, Unauthenticated.
         """
         fruitless = 0
-        ended_well = False
+        whole = False  # whether the end of the log was seen with nothing missing before it
         while not self._closed:
             last_round = self._container_ended
-            read_before = ended_well
-            before = self._lines
+            before = self._window.lines
+            ended_well = False
             try:
                 yield from self._read(self._open_log(self._window.resume()))
                 ended_well = not self._closed
             except NotFound:  # the pod is gone, and its log with it
-                self.complete = ended_well
+                self.complete = whole
                 return
             except InvalidInput as error:  # the container has not started; once it has ended, it never had a log
                 self.trouble = str(error)
                 ended_well = last_round
             except (Unreachable, ServerFault) as error:
                 self.trouble = str(error)
-                ended_well = False
-            if ended_well and not read_before:  # else it was read in full before, and may be gone with its container
-                self._window.ended()
+            brought = self._window.lines > before
+            if ended_well and self._window.everything_came_again:
+                whole = True
+            elif brought:
+                whole = False
             if last_round and ended_well:
                 self.complete = True
+                self._vanished = not whole
                 return
-            fruitless = 0 if self._lines > before else fruitless
+            fruitless = 0 if brought else fruitless
             self._wait(self._backoff.delay(fruitless), last_round)
             fruitless += 1
 
@@ -114,10 +117,10 @@ class LogFollower:
             for line in stream:
                 text = self._window.admit(line)
                 if text is not None:
-                    self._lines += 1
                     yield text
         finally:
             self._forget(stream)
+            self.trouble = self._window.words.decode("utf-8", "replace") or self.trouble
 
     def _keep(self, stream: LogStream) -> bool:
         """Make the stream known to ``close``; False when that was called meanwhile."""

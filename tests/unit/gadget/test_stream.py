@@ -198,15 +198,31 @@ def test_a_clock_that_was_set_back_is_told() -> None:
     assert server.follower.gaps == 1
 
 
-def test_words_of_the_kubelet_about_the_stream_pass() -> None:
-    lines = [b"failed to create fsnotify watcher: too many open files"]
+def test_words_of_the_kubelet_about_the_stream_are_no_line_of_the_log() -> None:
+    words = b"failed to create fsnotify watcher: too many open files"
 
-    def open_log(since: str | None) -> Stream:
+    def open_log(_: str | None) -> Stream:
         follower.container_ended()
-        return Stream(lines if since is None else [], None)
+        return Stream([words], None)
 
     follower = LogFollower(open_log, AT_ONCE)
-    assert lines[0] in list(follower)
+    assert list(follower) == []
+    assert follower.trouble == words.decode()
+
+
+def test_a_log_that_is_removed_with_its_container_after_it_was_read_is_whole() -> None:
+    file = [Line(START, b"a")]
+    words = b"unable to retrieve container logs for containerd://0123"
+    opened: list[str | None] = []
+
+    def open_log(since: str | None) -> Stream:
+        opened.append(since)
+        follower.container_ended()
+        return Stream([file[0].on_the_wire()] if len(opened) == 1 else [words], None)
+
+    follower = LogFollower(open_log, AT_ONCE)
+    assert list(follower) == [b"a"]
+    assert (follower.complete, follower.gaps) == (True, 0)
 
 
 def test_a_clean_end_is_not_the_end_while_the_container_runs() -> None:
