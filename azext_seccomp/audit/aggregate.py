@@ -51,6 +51,10 @@ class Finding:
         return self.comm.startswith(RUNTIME_COMM_PREFIX)
 
 
+def _most_frequent_first(one: Finding) -> tuple[int, str, str, str, str, str, str]:
+    return (-one.count, one.namespace, one.pod, one.container, one.comm, one.syscall, one.code)
+
+
 class _Tally:
     __slots__ = ("count", "first", "last", "node", "nodes")
 
@@ -113,7 +117,7 @@ class Findings:
             Finding(*key, tally.count, tally.first, tally.last, tuple(sorted(tally.nodes)))
             for key, tally in self._tallies.items()
         ]
-        return sorted(found, key=lambda one: (-one.count, one.namespace, one.pod, one.container, one.comm, one.syscall))
+        return sorted(found, key=_most_frequent_first)
 
     def _admit(self, key: _Key, event: Event) -> _Tally | None:
         container = key[:3]

@@ -78,7 +78,14 @@ def build(
 ) -> Json:
     """The report. Findings are sorted by count, workloads keep their order."""
     ruled = rule_all(findings.all(), rule, workload_of)
-    judged = [(workload, _judge(workload, ruled, nodes, findings, workload_of)) for workload in workloads]
+    by_workload: dict[tuple[str, str, str], list[Ruled]] = {}
+    for one in ruled:
+        if one.workload is not None:
+            by_workload.setdefault(one.workload.key, []).append(one)
+    judged = [
+        (workload, judge(by_workload.get(workload.key, ()), gaps(workload, nodes, findings, workload_of)))
+        for workload in workloads
+    ]
     return {
         "cluster": dict(run.cluster),
         "profile": {"name": run.profile.name, "sha256": run.profile.sha256, "source": run.profile.source},
@@ -95,17 +102,6 @@ def build(
         "nodes": [_node_row(node) for node in nodes],
         "session": run.session,
     }
-
-
-def _judge(
-    workload: Workload,
-    ruled: Iterable[Ruled],
-    nodes: Iterable[NodeCoverage],
-    findings: Findings,
-    workload_of: WorkloadOf,
-) -> Judgement:
-    own = [one for one in ruled if one.workload == workload]
-    return judge(own, gaps(workload, nodes, findings, workload_of))
 
 
 def _overall(judged: Iterable[tuple[Workload, Judgement]], ruled: Iterable[Ruled]) -> Verdict:

@@ -59,6 +59,11 @@ class Workload:
         """``Deployment/web``."""
         return f"{self.kind}/{self.name}"
 
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What tells it from every other workload."""
+        return self.namespace, self.kind, self.name
+
 
 class WorkloadOf(Protocol):
     """Resolves a pod to the workload that owns it; None when it belongs to none that is audited."""
@@ -117,10 +122,11 @@ def gaps(workload: Workload, nodes: Iterable[NodeCoverage], findings: Findings, 
         if node is None or node.status not in ("ready", "ended"):
             found.append(f"node {name} was not watched" + (f": {node.detail}" if node and node.detail else ""))
         elif node.lost:
-            found.append(f"at least {_count(node.lost, 'event')} were lost on node {name}")
+            found.append(f"node {name} lost at least {_count(node.lost, 'event')}")
     beyond = findings.unattributed_overflow
     for (namespace, pod, _), count in findings.overflow.items():
-        beyond += count if workload_of(namespace, pod) == workload else 0
+        owner = workload_of(namespace, pod)
+        beyond += count if owner is not None and owner.key == workload.key else 0
     if beyond:
         found.append(f"{_count(beyond, 'event')} went past the number of findings that are kept")
     return found
