@@ -3,8 +3,8 @@
 # --------------------------------------------------------------------------------------------
 """What can go wrong, in words for an operator: what happened, why, and how to fix it.
 
-Nothing here knows azure-cli. The az face maps these classes to azclierror in one place, so every layer below it can be used and
-tested without az.
+Nothing here knows azure-cli. The az face maps these classes to azclierror in one place, so every layer below it can be
+used and tested without az.
 """
 
 

@@ -1,0 +1,32 @@
+# --------------------------------------------------------------------------------------------
+# Copyright (c) the az-aks-seccomp authors. Licensed under the MIT License.
+# --------------------------------------------------------------------------------------------
+"""The command table. Each group of commands has a function of its own; its handlers live in the module named there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from azure.cli.core.commands import CliCommandType
+
+from azext_seccomp._errors_map import raise_for_az
+
+if TYPE_CHECKING:
+    from azext_seccomp import SeccompCommandsLoader
+
+
+def load_command_table(loader: SeccompCommandsLoader) -> None:
+    """Register every command of the extension."""
+    _groups(loader)
+
+
+def _groups(loader: SeccompCommandsLoader) -> None:
+    with loader.command_group("aks seccomp", is_preview=True):
+        pass
+    with loader.command_group("aks seccomp profile", is_preview=True):
+        pass
+
+
+def _handlers(module: str) -> Any:
+    """Handlers from ``azext_seccomp.<module>``, whose errors reach the user in az's own form."""
+    return CliCommandType(operations_tmpl=f"azext_seccomp.{module}#{{}}", exception_handler=raise_for_az)
