@@ -8,6 +8,7 @@ nowhere else. Answers stay JSON: no model classes, and the client's own debug lo
 """
 
 import json
+import logging
 import threading
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -46,9 +47,7 @@ class OfficialClient:
         self._closed = threading.Event()
         self._answered = False
         self._discovery = Discovery(self.get)
-        configuration = Configuration(host=connection.target.server)
-        configuration.proxy = None
-        self._client = ApiClient(configuration)
+        self._client = ApiClient(_configuration(connection.target.server))
         self._client.user_agent = "az-aks-seccomp"
         self._client.rest_client.pool_manager = pool_manager(
             connection.target.server, connection.context, connection.tls_server_name, connection.proxy_url
@@ -246,6 +245,16 @@ class OfficialClient:
             and (request.repeatable or unreachable.never_sent(error))
         )
         return failure, retry.delay_before(attempt) if again else None
+
+
+def _configuration(server: str) -> Configuration:
+    # Its constructor silences urllib3's logger for the whole process, and with it the requests that --debug shows.
+    logger = logging.getLogger("urllib3")
+    level = logger.level
+    configuration = Configuration(host=server)
+    logger.setLevel(level)
+    configuration.proxy = None
+    return configuration
 
 
 def _selectors(labels: str, fields: str) -> list[tuple[str, str]]:

@@ -30,10 +30,12 @@ def from_transport(asked: Request, target: Target, error: BaseException) -> Unre
         )
     if _first(causes, socket.gaierror) is not None:
         return _no_address(target)
-    if _first(causes, transport.ConnectTimeoutError) is not None:
-        return _no_answer(target, f"does not answer within {CONNECT_SECONDS:.0f} seconds")
     if _first(causes, ConnectionRefusedError) is not None:
         return _no_answer(target, "refuses connections")
+    if _first(causes, transport.NewConnectionError) is not None:  # before its base class, the time-out
+        return _no_answer(target, "cannot be reached")
+    if _first(causes, transport.ConnectTimeoutError) is not None:
+        return _no_answer(target, f"does not answer within {CONNECT_SECONDS:.0f} seconds")
     untrusted = _first(causes, ssl.SSLCertVerificationError)
     if untrusted is not None:
         return Unreachable(
@@ -46,8 +48,6 @@ def from_transport(asked: Request, target: Target, error: BaseException) -> Unre
         return Unreachable(
             f"No TLS connection to {target.host}.", why=printable(str(getattr(tls, "reason", "") or "TLS failure"), 256)
         )
-    if _first(causes, transport.NewConnectionError) is not None:
-        return _no_answer(target, "cannot be reached")
     return _broken(asked, target, causes)
 
 
