@@ -46,8 +46,8 @@ def selector(session: str | None = None, role: str | None = None) -> str:
 def ensure_namespace(kube: Kube) -> bool:
     """Create the namespace unless it is there; True when it was created.
 
-    One that is there is used as it is and not changed, so that an operator can prepare it (policy exemptions, quota). One that is being
-    deleted, mostly by the end of an earlier run, is waited for.
+    One that is there is used as it is and not changed, so that an operator can prepare it (policy exemptions, quota).
+    One that is being deleted, mostly by the end of an earlier run, is waited for.
 
     :raises WrongState: its deletion does not come to an end.
     :raises Forbidden: it is not there and may not be created.
@@ -74,7 +74,8 @@ def ensure_namespace(kube: Kube) -> bool:
 
 
 def release_namespace(kube: Kube) -> bool:
-    """Delete the namespace when this extension created it and it holds no pod and no ConfigMap any more; True when it was deleted.
+    """Delete the namespace when this extension created it and it holds no pod and no ConfigMap any more; True when it
+    was deleted.
 
     Does not wait for the end of the deletion. A caller who may not look or delete leaves it in place.
     """

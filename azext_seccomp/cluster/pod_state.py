@@ -33,8 +33,9 @@ _TERMINATION_LIMIT = 16 * 1024  # the kubelet keeps 4096 bytes of a container's 
 class PodState:
     """The state of a pod with one container that is never restarted.
 
-    ``phase``: ``waiting`` (not running yet, ``reason`` says what for), ``running``, ``succeeded``, ``failed``, ``gone`` (deleted).
-    ``reason`` and ``message`` are fit for a terminal. ``termination_message`` is as the container left it: to be parsed, not printed.
+    ``phase``: ``waiting`` (not running yet, ``reason`` says what for), ``running``, ``succeeded``, ``failed``, ``gone``
+    (deleted). ``reason`` and ``message`` are fit for a terminal. ``termination_message`` is as the container left it:
+    to be parsed, not printed.
     """
 
     phase: PodPhase
@@ -68,8 +69,9 @@ def read_state(pod: Mapping[str, Any], *, gone: bool = False) -> PodState:
     """The state of a pod from its JSON.
 
     Sources of the words: kubelet ``pkg/kubelet/images/types.go`` (ErrImagePull, ImagePullBackOff, InvalidImageName …),
-    ``kuberuntime_container.go`` (CreateContainerConfigError, CreateContainerError, RunContainerError), ``pkg/kubelet/lifecycle``
-    (OutOfcpu, NodeAffinity …), ``pkg/kubelet/eviction`` (Evicted), ``active_deadline.go`` (DeadlineExceeded).
+    ``kuberuntime_container.go`` (CreateContainerConfigError, CreateContainerError, RunContainerError),
+    ``pkg/kubelet/lifecycle`` (OutOfcpu, NodeAffinity …), ``pkg/kubelet/eviction`` (Evicted), ``active_deadline.go``
+    (DeadlineExceeded).
 
     :param gone: the object was deleted; its last state is kept as far as it tells something.
     """

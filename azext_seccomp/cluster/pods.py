@@ -27,8 +27,10 @@ def create_all(
 ) -> dict[str, SeccompError]:
     """Create pods, ``parallel`` requests at a time.
 
-    :return: the error of each pod that was refused (admission, quota, permission, no such node pool), by the pod's name.
-    :raises Unauthenticated, Unreachable: the server cannot be talked to at all; what was not asked yet is not asked any more.
+    :return: the error of each pod that was refused (admission, quota, permission, no such node pool), by the pod's
+        name.
+    :raises Unauthenticated, Unreachable: the server cannot be talked to at all; what was not asked yet is not asked any
+        more.
     """
     refused: dict[str, SeccompError] = {}
     pool = ThreadPoolExecutor(max_workers=parallel, thread_name_prefix="seccomp-create")
@@ -53,8 +55,8 @@ def watch_pods(
 ) -> Iterator[tuple[str, PodState]]:
     """Every change of the pods of a session and role as name and state, by one watch for all of them.
 
-    Ends when ``stop`` is set or ``timeout_seconds`` have passed. The kubelet says why an image could not be pulled only in between the
-    retries; while it backs off, the state carries its last words.
+    Ends when ``stop`` is set or ``timeout_seconds`` have passed. The kubelet says why an image could not be pulled only
+    in between the retries; while it backs off, the state carries its last words.
     """
     causes: dict[str, str] = {}
     events = kube.watch(
@@ -83,7 +85,8 @@ def delete_all(kube: Kube, session: str, role: str | None = None, *, grace_secon
 def remove_session(kube: Kube, session: str, role: str | None = None, *, grace_seconds: int = 5) -> None:
     """Delete a session's pods and ConfigMaps and wait until the pods are gone.
 
-    What is still there after a while is forced: the pod of a node that is down would otherwise stay until the node is back.
+    What is still there after a while is forced: the pod of a node that is down would otherwise stay until the node is
+    back.
 
     :raises SeccompError: the server refuses or cannot be reached.
     """
@@ -98,8 +101,8 @@ def remove_session(kube: Kube, session: str, role: str | None = None, *, grace_s
 
 
 def _create(kube: Kube, manifest: Mapping[str, Any]) -> None:
-    """Create one pod. A conflict is either our own pod, made by a request whose answer was lost, or the optimistic lock of a
-    ResourceQuota that many creations fight for; the latter is tried again.
+    """Create one pod. A conflict is either our own pod, made by a request whose answer was lost, or the optimistic lock
+    of a ResourceQuota that many creations fight for; the latter is tried again.
     """
     for attempt in range(1, _ATTEMPTS + 1):
         try:

@@ -10,12 +10,13 @@ from azext_seccomp.cluster.interface import PODS, Kube
 from azext_seccomp.cluster.namespace import NAMESPACE
 from azext_seccomp.errors import InvalidInput, SeccompError
 
-# k8s.io/apiserver pkg/admission/plugin/webhook/generic: a webhook with side effects refuses every dry run, which says nothing.
+# k8s.io/apiserver pkg/admission/plugin/webhook: one with side effects refuses every dry run, whatever it is about.
 _NO_DRY_RUN = "does not support dry run"
 
 
 def refused_pools(kube: Kube, manifests: Mapping[str, Mapping[str, Any]]) -> dict[str, SeccompError]:
-    """Ask with one pod for each node pool, because policies may refuse pods on some of them (the managed pools of AKS Automatic).
+    """Ask with one pod for each node pool, because policies may refuse pods on some of them (the managed pools of AKS
+    Automatic).
 
     :param manifests: a pod's manifest by the name of the pool.
     :return: the error of each pool that is refused, when another one is not.

@@ -3,8 +3,9 @@
 # --------------------------------------------------------------------------------------------
 """Text that comes from a node or a cluster, made fit for a terminal.
 
-Process names, file names, log lines and even the messages of a kubelet carry what somebody in a container chose to put there: escape
-sequences that repaint a terminal, overrides of the writing direction that hide what a line says, or a megabyte of anything.
+Process names, file names, log lines and even the messages of a kubelet carry what somebody in a container chose to put
+there: escape sequences that repaint a terminal, overrides of the writing direction that hide what a line says, or a
+megabyte of anything.
 """
 
 _ELLIPSIS = "…"
@@ -14,8 +15,8 @@ _MAX_ESCAPE = 10  # characters of the longest escape below, \U0010ffff
 def printable(text: str, limit: int = 256) -> str:
     """The text on one line, with everything that is not a visible character or a plain space shown as an escape.
 
-    Runs of line breaks and tabs become one space; the rest is what ``str.isprintable`` refuses: control and format characters (C0, C1,
-    bidi, zero width), surrogates, private use, unassigned, separators.
+    Runs of line breaks and tabs become one space; the rest is what ``str.isprintable`` refuses: control and format
+    characters (C0, C1, bidi, zero width), surrogates, private use, unassigned, separators.
 
     :param limit: longest result in characters; a longer text ends in ``…``.
     """

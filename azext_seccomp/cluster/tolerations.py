@@ -12,9 +12,9 @@ from azext_seccomp.cluster.interface import JsonObject
 def tolerations(taints: Iterable[Mapping[str, Any]]) -> list[JsonObject]:
     """Tolerations of exactly the ``NoExecute`` ones.
 
-    A pod with a ``nodeName`` passes by the scheduler, and ``NoSchedule`` with it. ``NoExecute`` taints would evict it: the kubelet refuses
-    such pods (``pkg/kubelet/lifecycle/predicate.go``), the taint manager deletes them. Never all taints at once: AKS Automatic
-    refuses wildcard tolerations.
+    A pod with a ``nodeName`` passes by the scheduler, and ``NoSchedule`` with it. ``NoExecute`` taints would evict it:
+    the kubelet refuses such pods (``pkg/kubelet/lifecycle/predicate.go``), the taint manager deletes them. Never all
+    taints at once: AKS Automatic refuses wildcard tolerations.
     """
     return [_toleration(taint) for taint in taints if taint.get("effect") == "NoExecute"]
 

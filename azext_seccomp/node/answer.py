@@ -3,7 +3,8 @@
 # --------------------------------------------------------------------------------------------
 """What an installer answers. The grammar is that of ``installer.sh``; whatever does not match it is refused as a whole.
 
-Files of others on a node are named by others: such names come as hex digits and are decoded here, to be shown by ``printable``.
+Files of others on a node are named by others: such names come as hex digits and are decoded here, to be shown by
+``printable``.
 """
 
 import re
@@ -25,13 +26,15 @@ _ENTRY = re.compile(
 )
 _KINDS: dict[str, EntryKind] = {"file": "file", "link": "link", "other": "other"}
 _DETAIL_LIMIT = 200
-_MAX_LINES = 2100
+_MAX_LINES = 600  # a little more than the script lists
 _MAX_LINE_BYTES = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of the file of this number; ``sha256`` is of what is on the node now (was, when it was removed), or empty."""
+    """What became of the file of this number; ``sha256`` is of what is on the node now (was, when it was removed), or
+    empty.
+    """
 
     number: int
     status: str
@@ -41,7 +44,9 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Something found below the seccomp directory. ``sha256`` is empty and ``size`` (bytes) None for what is no file or too large to read."""
+    """Something found below the seccomp directory. ``sha256`` is empty and ``size`` (bytes) None for what is no file or
+    too large to read.
+    """
 
     path: str
     kind: EntryKind
@@ -51,7 +56,9 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """``total`` entries are on the node; ``entries`` may be the first of them only. ``error`` is the script's own, or empty."""
+    """``total`` entries are on the node; ``entries`` may be the first of them only. ``error`` is the script's own, or
+    empty.
+    """
 
     results: tuple[Result, ...] = ()
     entries: tuple[Entry, ...] = ()

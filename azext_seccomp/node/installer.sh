@@ -25,7 +25,7 @@ shift 5
 
 answer_bytes=3800        # the kubelet keeps 4096 of a termination message
 hashed_bytes=16777216    # a file that is larger is no profile
-listed_files=2000
+listed_files=500
 deepest=12
 lines='' total=0 why='' temporary='' found=''
 newline='

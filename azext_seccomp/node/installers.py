@@ -52,7 +52,8 @@ def run_installers(
     stop: threading.Event | None = None,
     patience: Patience | None = None,
 ) -> list[NodeAnswer]:
-    """Run a job on every node and take all its objects away again. A node that fails is data and does not stop the others.
+    """Run a job on every node and take all its objects away again. A node that fails is data and does not stop the
+    others.
 
     :param step: what ``progress`` is told is being done.
     :param stop: ends the waiting early; nodes that have not answered by then have failed.
@@ -116,7 +117,9 @@ class _Run:
             self.fail(pod, f"no answer of the installer: {waiting}")
 
     def answers(self) -> list[NodeAnswer]:
-        """In the order of the nodes. The few answers that are too long for a termination message are read from the logs."""
+        """In the order of the nodes. The few answers that are too long for a termination message are read from the
+        logs.
+        """
         with ThreadPoolExecutor(_PARALLEL_LOGS, "seccomp-log") as pool:
             return list(pool.map(self._answer, self._pods))
 
@@ -181,8 +184,9 @@ class _Run:
 def _removed_at_the_end(kube: Kube, session: str) -> Iterator[None]:
     """Delete the installers and their content on every way out.
 
-    At once, without grace: what an installer does is done in one step or not at all. When something went wrong already and the
-    deletion goes wrong too (no connection any more), the first error stays and its advice names the command that clears up.
+    At once, without grace: what an installer does is done in one step or not at all. When something went wrong already
+    and the deletion goes wrong too (no connection any more), the first error stays and its advice names the command
+    that clears up.
     """
     try:
         yield

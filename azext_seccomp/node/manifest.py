@@ -3,8 +3,8 @@
 # --------------------------------------------------------------------------------------------
 """The pod that works on the profile files of one node, and the ConfigMaps that carry what it needs.
 
-It sees one directory of the node, the kubelet's seccomp directory, as root without any capability: enough to write files that root owns.
-It gets no service-account token, and its root file system is read-only.
+It sees one directory of the node, the kubelet's seccomp directory, as root without any capability: enough to write
+files that root owns. It gets no service-account token, and its root file system is read-only.
 """
 
 import base64

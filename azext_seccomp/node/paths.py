@@ -3,8 +3,8 @@
 # --------------------------------------------------------------------------------------------
 """Where profile files are on a node, and which names they may have.
 
-containerd takes ``localhostProfile`` as a path below the kubelet's seccomp directory (``/var/lib/kubelet/seccomp``). Ours are in a
-directory of their own below that, so that ours and others' are told apart by the path alone.
+containerd takes ``localhostProfile`` as a path below the kubelet's seccomp directory (``/var/lib/kubelet/seccomp``).
+Ours are in a directory of their own below that, so that ours and others' are told apart by the path alone.
 """
 
 import hashlib

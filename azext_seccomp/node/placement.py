@@ -37,8 +37,9 @@ _STATUSES: dict[str, Status] = {
 class NodeOutcome:
     """What became of one file on one node.
 
-    ``status``: ``placed``; ``present`` (was there with this content); ``removed``; ``absent`` (was not there); ``refused`` (something is in
-    the way that is not ours to change); ``failed``; ``skipped``. ``sha256`` is of what is on the node now (was, when it was removed).
+    ``status``: ``placed``; ``present`` (was there with this content); ``removed``; ``absent`` (was not there);
+    ``refused`` (something is in the way that is not ours to change); ``failed``; ``skipped``. ``sha256`` is of what is
+    on the node now (was, when it was removed).
     """
 
     node: str
@@ -56,7 +57,9 @@ class NodeOutcome:
 
 @dataclass(frozen=True, slots=True)
 class NodeListing:
-    """What is below a node's seccomp directory: ``total`` entries, of which ``entries`` are listed. ``failure``: why that is not known."""
+    """What is below a node's seccomp directory: ``total`` entries, of which ``entries`` are listed. ``failure``: why
+    that is not known.
+    """
 
     node: str
     pool: str
@@ -78,7 +81,8 @@ def place(
 ) -> list[NodeOutcome]:
     """Make every file be on every node, with exactly its content, read back there. The namespace has to exist.
 
-    A file that is there already is not written again; one of the same name with another content is replaced with ``force`` only.
+    A file that is there already is not written again; one of the same name with another content is replaced with
+    ``force`` only.
 
     :return: the outcomes by node, then by file, in the orders given.
     :raises InvalidInput: no file, more than ``MAX_FILES``, or two for one path.

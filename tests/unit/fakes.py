@@ -54,9 +54,10 @@ class FakeLog:
 class FakeKube:
     """Objects are kept as dicts; every change reaches every watch.
 
-    ``refuse``: called before each request; an error that it returns is raised instead (admission, RBAC, a broken connection).
-    ``on_create``: called after an object was stored, outside the lock: stands for controllers and kubelets, mostly by ``set_status``.
-    ``lingering``: names of pods that a graceful deletion does not remove (their node is down); a forced one does.
+    ``refuse``: called before each request; an error that it returns is raised instead (admission, RBAC, a broken
+    connection). ``on_create``: called after an object was stored, outside the lock: stands for controllers and
+    kubelets, mostly by ``set_status``. ``lingering``: names of pods that a graceful deletion does not remove (their
+    node is down); a forced one does.
     """
 
     def __init__(

@@ -61,14 +61,14 @@ def test_a_pod_whose_creation_was_answered_by_nobody_counts_as_created() -> None
 
 
 def test_a_pod_of_that_name_from_somebody_else_is_a_conflict(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pods.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr("azext_seccomp.cluster.pods.time.sleep", lambda seconds: None)
     kube = FakeKube()
     kube.add(PODS.path(NAMESPACE), manifest("a", session="other"))
     assert isinstance(create_all(kube, [manifest("a")])["a"], Conflict)
 
 
 def test_the_lock_of_a_quota_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pods.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr("azext_seccomp.cluster.pods.time.sleep", lambda seconds: None)
     refusals = [Conflict("Operation cannot be fulfilled on resourcequotas."), None]
     kube = FakeKube(refuse=lambda request: refusals.pop(0) if request.verb == "create" else None)
     assert create_all(kube, [manifest("a")]) == {}
