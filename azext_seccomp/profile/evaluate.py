@@ -17,9 +17,10 @@ from azext_seccomp.errors import InvalidInput
 from azext_seccomp.profile.model import Action, Arg, Profile
 from azext_seccomp.profile.multiplexed import direct_and_multiplexed, multiplexed
 from azext_seccomp.profile.regions import everything, parts, terms_of
-from azext_seccomp.profile.syscalls import ARCHITECTURES, Architecture, architecture, numbers, since, version
+from azext_seccomp.profile.syscalls import ARCHITECTURES, X32_BIT, Architecture, architecture, numbers, since, version
 from azext_seccomp.profile.tree import Conflict, Tree, always_true
 
+_MAX_32 = 2**32 - 1
 NO_ARGUMENTS = (0, 0, 0, 0, 0, 0)
 #: Actions after which the call is carried out, or may be: runc adds no ENOSYS for new syscalls to such a default
 #: action.
@@ -141,9 +142,15 @@ class Filter:
         return self.decide(number, args, caller)
 
     def decide(self, number: int, args: Sequence[int], arch: str) -> Decision:
-        """Like :meth:`evaluate` for a syscall's number (for x32 with its bit), known or not."""
+        """Like :meth:`evaluate` for a syscall's number, known or not; x32 and amd64 are told apart by the number."""
+        number &= _MAX_32
+        if arch in ("amd64", "x32"):
+            arch = "x32" if number & X32_BIT else "amd64"
         table = self._tables.get(arch)
-        return BAD_ARCHITECTURE if table is None else table.decide(number, args)
+        if table is not None:
+            return table.decide(number, args)
+        # libseccomp spares the number -1, with which tracers skip a call.
+        return self.default if arch == "x32" and number == _MAX_32 else BAD_ARCHITECTURE
 
     def outcomes(self, syscall: str, arch: str | None = None) -> frozenset[Decision]:
         """Every decision that some arguments lead to; empty when ``arch`` has no such syscall."""

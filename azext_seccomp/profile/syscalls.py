@@ -134,7 +134,7 @@ class _Table:
 
 @cache
 def _table() -> _Table:
-    text = resources.files("azext_seccomp.profile").joinpath("data", "syscalls.json").read_text("utf-8")
+    text = (resources.files("azext_seccomp.profile") / "data" / "syscalls.json").read_text("utf-8")
     document = json.loads(text)
     return _Table(document["architectures"], document["syscalls"], document["since"], document["releases"][0])
 

@@ -32,8 +32,8 @@ def to_audit(profile: Profile) -> Variant:
     """``profile`` with everything that denies turned into LOG, so that nothing breaks and every denial is recorded.
 
     Rules that answer ENOSYS stay: programs fall back on that answer by design (glibc's clone3), and letting the call
-    through would change what they do. Conditions on arguments stay too. A default action that denies becomes LOG whatever
-    its errno.
+    through would change what they do. Conditions on arguments stay too. A default action that denies becomes LOG
+    whatever its errno.
     """
     notes = []
     if profile.default_action not in PASSING:
