@@ -3,8 +3,9 @@
 # --------------------------------------------------------------------------------------------
 """The Kubernetes programs, built from Debian's ``kubernetes`` source package.
 
-Debian has no package of the control plane or the kubelet; its source package holds all of Kubernetes 1.20 with its vendored
-dependencies, except one generated file, which is generated here. Two cores need three and a half minutes, once: the programs are cached.
+Debian has no package of the control plane or the kubelet; its source package holds all of Kubernetes 1.20 with its
+vendored dependencies, except one generated file, which is generated here. Two cores need three and a half minutes,
+once: the programs are cached.
 """
 
 import logging
@@ -18,7 +19,8 @@ from .packages import BUILD_PACKAGES, PrivateLists, archives, ensure_installed
 from .shell import StandError, environment, run
 
 PROGRAMS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet")
-# Cloud providers and Docker halve the size when left out, and a kubelet with Docker support waits for it on every start.
+# Cloud providers and Docker halve the size when left out, and a kubelet with Docker support waits for it on every
+# start.
 BUILD_TAGS = "providerless dockerless nokmem"
 GO = Path("/usr/lib/go-1.19/bin")
 OPENAPI_PACKAGE = "k8s.io/kubernetes/pkg/generated/openapi"

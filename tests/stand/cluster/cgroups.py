@@ -3,8 +3,8 @@
 # --------------------------------------------------------------------------------------------
 """Control groups of the stand: they bound what belongs to it, so that ending it needs no guess by program name.
 
-Daemons run in ``<name>/daemons`` and containers below ``<name>/nodeN`` of every hierarchy. Whatever was started by whichever way (a shim, a
-container's process, a process that left its session) is listed in the ``pids`` hierarchy.
+Daemons run in ``<name>/daemons`` and containers below ``<name>/nodeN`` of every hierarchy. Whatever was started by
+whichever way (a shim, a container's process, a process that left its session) is listed in the ``pids`` hierarchy.
 """
 
 import os

@@ -90,7 +90,8 @@ class ControlPlane:
             "--bind-address=127.0.0.1", f"--secure-port={layout.secure_port + 1}", "--port=0",
             f"--root-ca-file={files / 'ca.crt'}", f"--service-account-private-key-file={files / 'service-account.key'}",
             f"--cluster-signing-cert-file={files / 'ca.crt'}", f"--cluster-signing-key-file={files / 'ca.key'}",
-            "--use-service-account-credentials=true", "--leader-elect=false", "--kube-api-qps=500", "--kube-api-burst=1000",
+            "--use-service-account-credentials=true", "--leader-elect=false",
+            "--kube-api-qps=500", "--kube-api-burst=1000",
             f"--cert-dir={layout.state / 'controller-manager'}", *more,
         )  # fmt: skip
 
@@ -99,7 +100,8 @@ class ControlPlane:
         self._daemons.start(
             SCHEDULER, layout.binaries / SCHEDULER, "--v=1", *self._client("scheduler"),
             "--bind-address=127.0.0.1", f"--secure-port={layout.secure_port + 2}", "--port=0",
-            "--leader-elect=false", "--kube-api-qps=500", "--kube-api-burst=1000", f"--cert-dir={layout.state / 'scheduler'}",
+            "--leader-elect=false", "--kube-api-qps=500", "--kube-api-burst=1000",
+            f"--cert-dir={layout.state / 'scheduler'}",
         )  # fmt: skip
 
     def _start_etcd(self) -> None:
@@ -108,8 +110,10 @@ class ControlPlane:
         self._daemons.start(
             ETCD, ETCD, "--name", layout.name, "--data-dir", layout.state / "etcd",
             "--listen-client-urls", client, "--advertise-client-urls", client,
-            "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", f"{layout.name}={peer}",
-            "--auto-compaction-mode", "periodic", "--auto-compaction-retention", "10m", "--quota-backend-bytes", str(4 << 30),
+            "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer,
+            "--initial-cluster", f"{layout.name}={peer}",
+            "--auto-compaction-mode", "periodic", "--auto-compaction-retention", "10m",
+            "--quota-backend-bytes", str(4 << 30),
         )  # fmt: skip
         self._daemons.wait_ready(ETCD, lambda: _listens(layout.etcd_port), 20)
 

@@ -13,7 +13,8 @@ from .layout import Layout
 from .shell import StandError, environment, run, wait_until
 
 DAEMON_GROUP = "daemons"
-# Leaves the caller's session and process tree, enters the group, tells its id, becomes the program. The id stays the same over exec.
+# Leaves the caller's session and process tree, enters the group, tells its id, becomes the program. The id stays the
+# same over exec.
 JOIN = 'echo $$ >"$1"; echo $$ >"$2.new"; mv "$2.new" "$2"; log=$3; shift 3; exec "$@" >"$log" 2>&1'
 
 

@@ -5,7 +5,8 @@
 
 - ``PAUSE``: the sandbox process of every pod.
 - ``TOOLS``: busybox and ``syscaller``, which makes named system calls (``tests/stand/images/syscaller.c``).
-- ``IG``: the stand-in of Inspektor Gadget's ``ig`` (``tests/stand/ig``) with as much of this machine's Python as it loads.
+- ``IG``: the stand-in of Inspektor Gadget's ``ig`` (``tests/stand/ig``) with as much of this machine's Python as it
+  loads.
 - ``IG_LOSSY``: the same with a receive buffer so small that a burst overruns it.
 """
 
@@ -33,6 +34,13 @@ SOURCES = Path(__file__).parent.parent / "images"
 IG_SOURCES = Path(__file__).parent.parent / "ig"
 BUSYBOX = Path("/usr/bin/busybox")
 IG_LIBRARY = "usr/lib/ig"
+START = """\
+#!{interpreter} -IS
+import sys
+sys.path.insert(0, "/{library}")
+from ig.main import main
+raise SystemExit(main(sys.argv[1:]))
+"""
 
 BASE: dict[str, Source] = {
     **dict.fromkeys(("tmp", "proc", "sys", "dev", "root", "var/tmp")),
@@ -109,7 +117,7 @@ def _build_lossy_ig(archive: Path, work: Path) -> None:
 
 def _ig_content(work: Path) -> dict[str, Source]:
     interpreter = Path(sys.executable).resolve()
-    start = f"#!{interpreter} -IS\nimport sys\nsys.path.insert(0, '/{IG_LIBRARY}')\nfrom ig.main import main\nraise SystemExit(main(sys.argv[1:]))\n"
+    start = START.format(interpreter=interpreter, library=IG_LIBRARY)
     content: dict[str, Source] = {**BASE, "usr/bin/ig": Script(start)}
     for module in sorted(IG_SOURCES.glob("*.py")):
         content[f"{IG_LIBRARY}/ig/{module.name}"] = module

@@ -3,7 +3,8 @@
 # --------------------------------------------------------------------------------------------
 """Where the stand keeps its files and which ports, addresses and names it uses.
 
-Every name that other software on the machine could also use (cgroup, bridges, ports, address ranges) is in this one place.
+Every name that other software on the machine could also use (cgroup, bridges, ports, address ranges) is in this one
+place.
 """
 
 import json
@@ -20,7 +21,8 @@ AZURE_LABEL = "kubernetes.azure.com"
 class Layout:
     """Places, ports and address ranges of one stand.
 
-    ``state`` must be a short path: the sockets of containers live below it and a Unix socket path has at most 107 bytes.
+    ``state`` must be a short path: the sockets of containers live below it and a Unix socket path has at most 107
+    bytes.
     """
 
     state: Path = Path("/var/tmp/aks-stand")
@@ -92,7 +94,9 @@ class Layout:
 
 
 def pool_name(index: int) -> str:
-    """Node pool of the node with this number, counted from 1: the odd ones are in ``nodepool1``, the even ones in ``nodepool2``."""
+    """Node pool of the node with this number, counted from 1: the odd ones are in ``nodepool1``, the even ones in
+    ``nodepool2``.
+    """
     return "nodepool1" if index % 2 else "nodepool2"
 
 

@@ -3,8 +3,9 @@
 # --------------------------------------------------------------------------------------------
 """Addresses and routes of the stand. Nothing of a pod leaves this machine.
 
-Pods get an address on their node's bridge and no default route. The API's service address lives on ``lo`` and is redirected to the API
-server (there is no kube-proxy); every other service or pod address is unreachable instead of being routed away.
+Pods get an address on their node's bridge and no default route. The API's service address lives on ``lo`` and is
+redirected to the API server (there is no kube-proxy); every other service or pod address is unreachable instead of
+being routed away.
 """
 
 import json

@@ -3,9 +3,9 @@
 # --------------------------------------------------------------------------------------------
 """One node: a containerd and a kubelet that see directories of their own.
 
-Both run in a mount namespace in which ``/var/lib/kubelet``, ``/var/lib/containerd``, ``/run/containerd`` and the like are this node's
-directories. So each node has its own ``/var/lib/kubelet/seccomp``, a hostPath volume is the node's, and all mounts vanish with the
-processes. Nodes share the machine's network, process ids and kernel.
+Both run in a mount namespace in which ``/var/lib/kubelet``, ``/var/lib/containerd``, ``/run/containerd`` and the like
+are this node's directories. So each node has its own ``/var/lib/kubelet/seccomp``, a hostPath volume is the node's,
+and all mounts vanish with the processes. Nodes share the machine's network, process ids and kernel.
 """
 
 import json
@@ -76,7 +76,8 @@ class Node:
         configuration.write_text(CONTAINERD_CONFIGURATION.format(pause=PAUSE, runc=self._runtime.runc, socket=SOCKET))
         binds = [part for pair in OWN_DIRECTORIES.items() for part in pair]
         self._daemons.start(
-            self.containerd, "unshare", "--mount", "--propagation", "private", "sh", "-euc", ENTER, "node", self.directory, *binds, "--",
+            self.containerd, "unshare", "--mount", "--propagation", "private",
+            "sh", "-euc", ENTER, "node", self.directory, *binds, "--",
             self._runtime.containerd, "--config", configuration, "--log-level", "info", env=self._runtime.environment,
         )  # fmt: skip
 
@@ -178,20 +179,24 @@ class Node:
             "kubeAPIBurst": 200,
             "nodeStatusUpdateFrequency": "1s",
             "resolvConf": "",
+            "containerLogMaxSize": "50Mi",  # AKS' default
+            "containerLogMaxFiles": 5,
             "maxPods": 250,
             "clusterDNS": [self._layout.service_address.rsplit(".", 1)[0] + ".10"],
             "clusterDomain": "cluster.local",
         }
 
 
-# restrict_oom_score_adj: without CAP_SYS_RESOURCE, as in many containers and small machines, runc may not lower an oom_score_adj.
+# restrict_oom_score_adj: without CAP_SYS_RESOURCE, as in many containers and small machines, runc may not lower an
+# oom_score_adj.
 CONTAINERD_CONFIGURATION = """\
 version = 2
 root = "/var/lib/containerd"
 state = "/run/containerd"
 oom_score = 0
-disabled_plugins = ["io.containerd.snapshotter.v1.btrfs", "io.containerd.snapshotter.v1.zfs", "io.containerd.snapshotter.v1.aufs",
-  "io.containerd.snapshotter.v1.devmapper", "io.containerd.tracing.processor.v1.otlp", "io.containerd.internal.v1.tracing"]
+disabled_plugins = ["io.containerd.snapshotter.v1.btrfs", "io.containerd.snapshotter.v1.zfs",
+  "io.containerd.snapshotter.v1.aufs", "io.containerd.snapshotter.v1.devmapper",
+  "io.containerd.tracing.processor.v1.otlp", "io.containerd.internal.v1.tracing"]
 [grpc]
   address = "{socket}"
 [plugins."io.containerd.internal.v1.opt"]

@@ -1,7 +1,9 @@
 # --------------------------------------------------------------------------------------------
 # Copyright (c) the az-aks-seccomp authors. Licensed under the MIT License.
 # --------------------------------------------------------------------------------------------
-"""Container images as OCI archives, written without a registry and without a container engine (OCI image-spec: layout, manifest, config)."""
+"""Container images as OCI archives, written without a registry and without a container engine (OCI image-spec: layout,
+manifest, config).
+"""
 
 import hashlib
 import io
@@ -47,7 +49,8 @@ def write_archive(
     """Write an image with one layer.
 
     :param reference: name under which a containerd that imports the archive knows the image.
-    :param content: name in the image (without a leading slash) and what it is; the directories above come by themselves.
+    :param content: name in the image (without a leading slash) and what it is; the directories above come by
+        themselves.
     """
     layer = _layer(content)
     process = {

@@ -51,7 +51,7 @@ def _installed(package: str) -> bool:
 
 @contextmanager
 def _services_held_back() -> Iterator[None]:
-    """While this lasts, a package's service is not started on installation (invoke-rc.d asks policy-rc.d; 101 means no)."""
+    """While this lasts, no service is started on installation (invoke-rc.d asks policy-rc.d; 101 means no)."""
     if POLICY.exists():
         yield
         return

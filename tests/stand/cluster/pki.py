@@ -3,8 +3,9 @@
 # --------------------------------------------------------------------------------------------
 """Certificates and kubeconfigs.
 
-One authority signs everything of the stand: API server, nodes, users, and the server certificate of the fake ARM. It is kept over ``down``
-and ``up``, so that whoever holds a certificate of it (a fake ARM that runs on) need not be restarted.
+One authority signs everything of the stand: API server, nodes, users, and the server certificate of the fake ARM. It
+is kept over ``down`` and ``up``, so that whoever holds a certificate of it (a fake ARM that runs on) need not be
+restarted.
 """
 
 import base64
@@ -72,8 +73,8 @@ def issue(layout: Layout, name: str, subject: str, alternative_names: str = "") 
     extensions.write_text(f"extendedKeyUsage=clientAuth,serverAuth\n{names}")
     serial = "0x" + os.urandom(16).hex()
     run(
-        "openssl", "x509", "-req", "-in", request, "-CA", authority.certificate, "-CAkey", authority.key, "-set_serial", serial,
-        "-days", DAYS, "-extfile", extensions, "-out", issued.certificate,
+        "openssl", "x509", "-req", "-in", request, "-CA", authority.certificate, "-CAkey", authority.key,
+        "-set_serial", serial, "-days", DAYS, "-extfile", extensions, "-out", issued.certificate,
     )  # fmt: skip
     request.unlink()
     extensions.unlink()
@@ -90,7 +91,7 @@ def service_account_keys(layout: Layout) -> Certificate:
 
 def write_kubeconfig(layout: Layout, file: Path, user: str, identity: Certificate) -> None:
     """A kubeconfig with everything inside it."""
-    document = {
+    document: dict[str, object] = {
         "apiVersion": "v1",
         "kind": "Config",
         "clusters": [
@@ -119,7 +120,7 @@ def write_kubeconfig(layout: Layout, file: Path, user: str, identity: Certificat
 
 def write_token_review_config(layout: Layout, file: Path) -> None:
     """How the API server asks the fake Entra about a bearer token (a kubeconfig without a user)."""
-    document = {
+    document: dict[str, object] = {
         "apiVersion": "v1",
         "kind": "Config",
         "clusters": [

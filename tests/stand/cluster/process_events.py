@@ -3,9 +3,9 @@
 # --------------------------------------------------------------------------------------------
 """Keeps the kernel's process events (CN_PROC) switched on while the stand runs.
 
-The kernel sends fork and exec events to whoever is in the multicast group, but only while a process of the initial pid namespace has asked
-for them (drivers/connector/cn_proc.c). The ``ig`` stand-in runs in a pod, in a pid namespace of its own, and cannot ask. Started as a
-program by its path, so it imports nothing of this package.
+The kernel sends fork and exec events to whoever is in the multicast group, but only while a process of the initial
+pid namespace has asked for them (drivers/connector/cn_proc.c). The ``ig`` stand-in runs in a pod, in a pid namespace
+of its own, and cannot ask. Started as a program by its path, so it imports nothing of this package.
 """
 
 import os

@@ -3,8 +3,9 @@
 # --------------------------------------------------------------------------------------------
 """The container runtimes of the nodes: this Debian release's on odd nodes, the next release's on even ones.
 
-Two containerd versions in one cluster are what an operator meets between node pools, and RuntimeDefault differs between them.
-containerd of the next release runs on this libc; its runc wants a newer one and gets that release's loader and libraries beside it.
+Two containerd versions in one cluster are what an operator meets between node pools, and RuntimeDefault differs
+between them. containerd of the next release runs on this libc; its runc wants a newer one and gets that release's
+loader and libraries beside it.
 """
 
 import logging
@@ -27,7 +28,8 @@ log = logging.getLogger(__name__)
 class Runtime:
     """A containerd with its runc.
 
-    ``directory`` is put in front of PATH, so that containerd finds its own shim; None for the programs that are installed.
+    ``directory`` is put in front of PATH, so that containerd finds its own shim; None for the programs that are
+    installed.
     """
 
     containerd: Path
@@ -43,13 +45,16 @@ class Runtime:
 def of_node(layout: Layout, index: int) -> Runtime:
     """The runtime of the node with this number, counted from 1."""
     if index % 2:
-        found = {name: shutil.which(name, path=environment()["PATH"]) for name in ("containerd", "ctr", "runc")}
-        missing = [name for name, path in found.items() if path is None]
-        if missing:
-            raise StandError(f"{', '.join(missing)} not installed")
-        return Runtime(*(Path(str(path)) for path in found.values()), directory=None)
+        return Runtime(_installed("containerd"), _installed("ctr"), _installed("runc"), directory=None)
     newer = layout.newer_runtime
     return Runtime(newer / "containerd", newer / "ctr", newer / "runc", directory=newer)
+
+
+def _installed(program: str) -> Path:
+    path = shutil.which(program, path=environment()["PATH"])
+    if path is None:
+        raise StandError(f"{program} is not installed")
+    return Path(path)
 
 
 def ensure_newer(layout: Layout) -> None:
@@ -88,7 +93,7 @@ def _unpack(work: Path, *packages: str) -> Path:
 
 
 def _assemble(unpacked: Path, directory: Path, final: Path) -> None:
-    """Copy programs and libraries; ``final`` is the path at which they will run, which runc's loader path has to name."""
+    """Copy programs and libraries; ``final`` is the path at which they will run: runc names its loader by it."""
     (directory / "lib").mkdir(parents=True)
     for program in CONTAINERD_PROGRAMS:
         shutil.copy2(unpacked / "usr" / "bin" / program, directory)

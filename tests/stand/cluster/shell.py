@@ -37,9 +37,11 @@ def run(
     :raises StandError: the program is missing, or it failed and ``check`` is set; ends with what it wrote to stderr.
     """
     command = [str(part) for part in argv]
-    source = {"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}
     try:
-        done = subprocess.run(command, cwd=cwd, env=env or environment(), capture_output=True, check=False, **source)  # type: ignore[call-overload]
+        # an empty input where none is given: nothing here may wait for a terminal
+        done = subprocess.run(
+            command, cwd=cwd, env=env or environment(), input=stdin or b"", capture_output=True, check=False
+        )
     except FileNotFoundError as error:
         raise StandError(f"{command[0]} is not installed") from error
     if check and done.returncode:

@@ -9,6 +9,7 @@ import logging
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from . import build, packages, pki, process_events, runtimes
@@ -30,8 +31,21 @@ PATIENT = ("--node-monitor-grace-period=24h", "--node-startup-grace-period=24h")
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class Running:
+    """What runs now, as noted in the state directory: the machine's address, the number of nodes, and each image's
+    archive.
+    """
+
+    address: str
+    nodes: int
+    images: dict[str, str]
+
+
 class Stand:
-    """A cluster on this machine. Safe against a second process that does the same: ``up`` and ``down`` wait for each other."""
+    """A cluster on this machine. Safe against a second process that does the same: ``up`` and ``down`` wait for each
+    other.
+    """
 
     def __init__(self, layout: Layout | None = None) -> None:
         self.layout = layout or Layout()
@@ -49,7 +63,8 @@ class Stand:
         if not 0 <= nodes <= 99:
             raise StandError("0 to 99 nodes")
         with self._locked():
-            if self._record().get("nodes") == nodes and self.healthy():
+            running = self._running()
+            if running is not None and running.nodes == nodes and self.healthy():
                 self._update_images()
                 return
             packages.ensure_installed(*packages.RUNTIME_PACKAGES)
@@ -67,8 +82,7 @@ class Stand:
 
     def healthy(self) -> bool:
         """Whether all programs run, the API server answers and every node is Ready."""
-        count = self._record().get("nodes")
-        if not isinstance(count, int) or any(self._daemons.pid(name) is None for name in (*PROGRAMS, PROCESS_EVENTS)):
+        if self._running() is None or any(self._daemons.pid(name) is None for name in (*PROGRAMS, PROCESS_EVENTS)):
             return False
         return (
             all(node.running() for node in self.nodes())
@@ -85,7 +99,8 @@ class Stand:
 
     @property
     def node_names(self) -> list[str]:
-        return [node_name(index) for index in range(1, int(self._record().get("nodes", 0)) + 1)]
+        running = self._running()
+        return [node_name(index) for index in range(1, running.nodes + 1)] if running else []
 
     def nodes(self) -> list[Node]:
         return [self.node(index) for index in range(1, len(self.node_names) + 1)]
@@ -95,10 +110,10 @@ class Stand:
 
         :raises StandError: the stand is down or has no such node.
         """
-        record = self._record()
-        if not 1 <= index <= int(record.get("nodes", 0)):
+        running = self._required()
+        if not 1 <= index <= running.nodes:
             raise StandError(f"the stand has no node {index}")
-        return Node(self.layout, self._daemons, self._groups, str(record["address"]), index)
+        return Node(self.layout, self._daemons, self._groups, running.address, index)
 
     def node_exec(
         self, index: int, *argv: str, stdin: bytes | None = None, check: bool = True
@@ -107,7 +122,7 @@ class Stand:
         return self.node(index).execute(*argv, stdin=stdin, check=check)
 
     def control_plane(self) -> ControlPlane:
-        return ControlPlane(self.layout, self._daemons, str(self._record().get("address", "")))
+        return ControlPlane(self.layout, self._daemons, self._required().address)
 
     def stop_api_server(self, *, kill: bool = False) -> None:
         self._daemons.stop(API_SERVER, kill=kill, seconds=70)
@@ -137,7 +152,7 @@ class Stand:
         require_free_ports(layout)
         layout.state.mkdir(mode=0o755, parents=True, exist_ok=True)
         pki.ensure_authority(layout)
-        self._write_record({"address": own_address(), "nodes": nodes, "images": {}})
+        self._note(Running(own_address(), nodes, {}))
         self._groups.create(DAEMON_GROUP)
         self._network.up()
         self._daemons.start(PROCESS_EVENTS, *process_events.command())
@@ -177,7 +192,7 @@ class Stand:
     def _update_images(self) -> None:
         """Give a running stand those images that were changed since it started."""
         archives = ensure_images(self.layout)
-        known = self._record().get("images", {})
+        known = self._required().images
         changed = [archive for reference, archive in archives.items() if known.get(reference) != archive.name]
         for node in self.nodes():
             for archive in changed:
@@ -185,9 +200,8 @@ class Stand:
         self._note_images(archives)
 
     def _note_images(self, archives: dict[str, Path]) -> None:
-        self._write_record(
-            {**self._record(), "images": {reference: archive.name for reference, archive in archives.items()}}
-        )
+        images = {reference: archive.name for reference, archive in archives.items()}
+        self._note(replace(self._required(), images=images))
 
     def _kubectl(self, *argv: str) -> str:
         return output("kubectl", "--kubeconfig", self.kubeconfig, *argv)
@@ -205,15 +219,21 @@ class Stand:
             == 0
         )
 
-    def _record(self) -> dict[str, object]:  # type: ignore[type-arg]
+    def _running(self) -> Running | None:
         try:
-            return dict(json.loads(self.layout.record.read_text()))
-        except (OSError, ValueError):
-            return {}
+            return Running(**json.loads(self.layout.record.read_text()))
+        except FileNotFoundError:
+            return None
 
-    def _write_record(self, record: dict[str, object]) -> None:
+    def _required(self) -> Running:
+        running = self._running()
+        if running is None:
+            raise StandError("the stand is not up")
+        return running
+
+    def _note(self, running: Running) -> None:
         unfinished = self.layout.record.with_suffix(".new")
-        unfinished.write_text(json.dumps(record, indent=1))
+        unfinished.write_text(json.dumps(asdict(running), indent=1))
         unfinished.rename(self.layout.record)
 
     @contextmanager

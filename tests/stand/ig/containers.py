@@ -3,8 +3,10 @@
 # --------------------------------------------------------------------------------------------
 """The containers of this node, from the bundles that its containerd keeps (runtime v2 task directory).
 
-A bundle is ``<containerd state>/io.containerd.runtime.v2.task/k8s.io/<id>`` with the runtime-spec ``config.json`` and ``init.pid``, the id
-of the container's first process. containerd's CRI plugin notes pod and container in the annotations ``io.kubernetes.cri.*``.
+A bundle is ``<containerd state>/io.containerd.runtime.v2.task/k8s.io/<id>`` with the runtime-spec ``config.json`` and
+``init.pid``, the id of the container's first process. containerd's CRI plugin notes pod and container in the
+annotations ``io.kubernetes.cri.*``. The bundle of a container that has ended is gone within some tens of milliseconds;
+names are then to be had from the link that the kubelet makes to its log.
 """
 
 import ctypes
@@ -45,7 +47,9 @@ class Containers:
         """:raises OSError: this node has no containerd state."""
         self._tasks = host_root / TASKS
         self._proc = host_root / "proc"
+        self._logs = host_root / "var" / "log" / "containers"
         self._known: dict[str, Container] = {}
+        self._foreign: set[str] = set()
         self._new: set[str] = set()
         self.inotify = _watch(self._tasks)
         self._new.update(os.listdir(self._tasks))
@@ -72,7 +76,7 @@ class Containers:
         """The container with this id, when it is one of this node's."""
         container = self._known.get(identifier)
         if container is None:
-            container = _read_bundle(self._tasks / identifier)
+            container = _read_bundle(self._tasks / identifier) or self._from_log_link(identifier)
             if container is None:
                 return None
             if len(self._known) >= KEEP:
@@ -81,6 +85,26 @@ class Containers:
         if not container.pid:
             self._find_process(container)
         return container
+
+    def of_process(self, identifier: str) -> Container | None:
+        """The container of a process that has run; unlike ``find``, an unknown one is never looked for again.
+
+        A bundle is there before the container's first process, so what is not found now is a container of another node.
+        """
+        if identifier in self._foreign:
+            return None
+        container = self.find(identifier)
+        if container is None:
+            self._foreign.add(identifier)
+        return container
+
+    def _from_log_link(self, identifier: str) -> Container | None:
+        """``/var/log/containers/<pod>_<namespace>_<container>-<id>.log``, see the kubelet's legacy log links."""
+        for link in self._logs.glob(f"*-{identifier}.log"):
+            pod, namespace, rest = link.name.split("_", 2)
+            name = rest.removesuffix(f"-{identifier}.log")
+            return Container(identifier, name, pod, namespace, image="", sandbox=False, host_network=False)
+        return None
 
     def _find_process(self, container: Container) -> None:
         file = self._tasks / container.id / "init.pid"
@@ -125,7 +149,7 @@ def _watch(directory: Path) -> int:
 
 
 def _created(descriptor: int) -> list[str]:
-    names = []
+    names: list[str] = []
     while True:
         try:
             data = os.read(descriptor, 65536)

@@ -23,15 +23,27 @@ CODES = {
     0x7FFF0000: "SECCOMP_RET_ALLOW",
 }
 NO_STACK = {
-    **dict.fromkeys(("addresses", "buildid", "otel_correlation_id", "symbols"), ""),
-    **dict.fromkeys(
-        (
-            "base_addr_hash", "boot_timestamp", "inode", "major", "minor", "mtime_nsec", "mtime_sec",
-            "pid_level0", "pid_level1", "pidns_level0", "pidns_level1", "stack_id", "tgid_level0",
-        ),
-        0,
-    ),
-}  # fmt: skip
+    "addresses": "",
+    "base_addr_hash": 0,
+    "boot_timestamp": 0,
+    "buildid": "",
+    "inode": 0,
+    "major": 0,
+    "minor": 0,
+    "mtime_nsec": 0,
+    "mtime_sec": 0,
+    "otel_correlation_id": "",
+    "pid_level0": 0,
+    "pid_level1": 0,
+    "pidns_level0": 0,
+    "pidns_level1": 0,
+    "stack_id": 0,
+    "symbols": "",
+    "tgid_level0": 0,
+}
+
+
+_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
 class Parent(NamedTuple):
@@ -66,9 +78,12 @@ class Names:
         return self._groups.get(gid, f"gid:{gid}")
 
 
+HOST = Container(id="", name="", pod="", namespace="", image="", sandbox=False, host_network=False)
+
+
 def event(record: Record, container: Container | None, parent: Parent, names: Names) -> dict[str, object]:
-    """All fields of an event; ``container`` is None for a process of the host."""
-    of = container or Container(id="", name="", pod="", namespace="", image="", sandbox=False, host_network=False)
+    """All fields of an event, keys sorted on every level; ``container`` is None for a process of the host."""
+    of = container or HOST
     return {
         "code": CODES.get(record.code, "UNKNOWN"),
         "code_raw": record.code,
@@ -118,8 +133,8 @@ def timestamp(time_ns: int) -> str:
 
 
 def to_line(fields: dict[str, object]) -> str:
-    """One line of ``-o json``: keys sorted, no blanks."""
-    return json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    """One line of ``-o json``: no blanks; the keys are sorted, as ``event`` gives them."""
+    return _encode(fields)
 
 
 def _accounts(file: Path) -> dict[int, str]:

@@ -98,7 +98,8 @@ def parse(argv: Sequence[str]) -> Options:
 
     :raises UsageError: as pflag or cobra would refuse them.
     """
-    flags, values, words = dict(BOOLEANS), dict(VALUES), []
+    flags, values = dict(BOOLEANS), dict(VALUES)
+    words: list[str] = []
     rest = iter(argv)
     for word in rest:
         if word == "--":
@@ -158,9 +159,8 @@ def _boolean(value: str, flag: str) -> bool:
 def _check(values: dict[str, str]) -> None:
     timeout = values["timeout"]
     if not timeout.removeprefix("-").isdecimal():
-        raise UsageError(
-            f'invalid argument "{timeout}" for "-t, --timeout" flag: strconv.ParseInt: parsing "{timeout}": invalid syntax'
-        )
+        reason = f'strconv.ParseInt: parsing "{timeout}": invalid syntax'
+        raise UsageError(f'invalid argument "{timeout}" for "-t, --timeout" flag: {reason}')
     if values["output"] not in OUTPUTS:
         raise UsageError(f'invalid output mode "{values["output"]}", must be one of {", ".join(OUTPUTS)}')
     for runtime in values["runtimes"].split(","):

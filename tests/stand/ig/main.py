@@ -50,7 +50,9 @@ def run(options: Options, host_root: Path) -> int:
     if not options.flags["verify-image"]:
         output.log("warning", "gadget signature verification is disabled due to using corresponding option")
     wake = _Stop()
-    tracer = _tracer(options, host_root)
+    _hurry()
+    writer = output.Writer(options.values["output"])
+    tracer = _tracer(options, host_root, writer)
     output.header(options.values["output"])
     if options.flags["verbose"]:
         output.log("debug", "running...")
@@ -59,11 +61,19 @@ def run(options: Options, host_root: Path) -> int:
     while not wake.requested and (left := end - time.monotonic()) > 0:
         tracer.wait(wake.socket, min(left * 1000, 60_000))
         tracer.step()
+    writer.close()
     return 0
 
 
-def _tracer(options: Options, host_root: Path) -> Tracer:
-    mode = options.values["output"]
+def _hurry() -> None:
+    """Come before others: a container that lives for milliseconds has to be looked at while it is there."""
+    try:
+        os.setpriority(os.PRIO_PROCESS, 0, -20)
+    except PermissionError:
+        output.log("debug", "no right to a higher priority")
+
+
+def _tracer(options: Options, host_root: Path, writer: output.Writer) -> Tracer:
     buffer = int(os.environ.get("IG_STAND_RECEIVE_BUFFER", netlink.AUDIT_BUFFER))
     if not {name.strip() for name in options.list("runtimes")} & {"containerd"} or not (host_root / TASKS).is_dir():
         output.log("warning", "Failed to create container-collection: no container runtime on this node")
@@ -71,7 +81,7 @@ def _tracer(options: Options, host_root: Path) -> Tracer:
     _enter_network_namespace(host_root / "proc")
     names = Names.of_host(host_root, SYSCALL_TABLE)
     try:
-        return Tracer(host_root, names, Selection(options), lambda fields: output.show(mode, fields), buffer)
+        return Tracer(host_root, names, Selection(options), writer.put, buffer)
     except OSError as error:
         raise RunError(f'attaching eBPF program "ig_audit_secc": {error.strerror}') from error
 
@@ -89,8 +99,8 @@ def _require_gadget(options: Options) -> None:
 def _enter_network_namespace(proc: Path) -> None:
     """The kernel sends audit records and process events to the initial network namespace only.
 
-    The host's first process is in it, but may not be looked into when it has more capabilities than this one; the host's containerd is
-    in it too.
+    The host's first process is in it, but may not be looked into when it has more capabilities than this one; the
+    host's containerd is in it too.
     """
     libc = ctypes.CDLL(None, use_errno=True)
     for process in _host_processes(proc):

@@ -70,7 +70,8 @@ def audit_messages(audit: socket.socket, limit: int) -> Iterator[tuple[int, str]
 
 
 def process_messages(connector: socket.socket) -> Iterator[tuple[int, int, int]]:
-    """Process events that are there: (EVENT_FORK, parent, child), (EVENT_EXEC, process, 0), (EVENT_EXIT, process, 0). Threads are left out.
+    """Process events that are there: (EVENT_FORK, parent, child), (EVENT_EXEC, process, 0), (EVENT_EXIT, process, 0).
+    Threads are left out.
 
     :raises Overrun: events were dropped.
     """

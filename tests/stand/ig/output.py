@@ -7,6 +7,8 @@ import json
 import os
 import re
 import time
+from queue import SimpleQueue
+from threading import Thread
 from typing import Any
 
 from .event import to_line
@@ -30,7 +32,7 @@ def error(message: str) -> None:
 def header(mode: str) -> None:
     """What is printed before the first event."""
     if mode == "columns":
-        _write(1, "".join(title.ljust(width) for title, width in COLUMNS).rstrip() + "\n")
+        _row(*(title for title, _ in COLUMNS))
 
 
 def show(mode: str, event: dict[str, Any]) -> None:
@@ -41,21 +43,40 @@ def show(mode: str, event: dict[str, Any]) -> None:
         _write(1, json.dumps(event, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
     elif mode == "columns":
         process = event["proc"]
-        cells = (
-            event["runtime"]["containerName"],
-            process["comm"],
-            process["pid"],
-            process["tid"],
-            event["code"],
-            event["syscall"],
-        )
-        _write(
-            1,
-            "".join(
-                f"{cell!s:{width - 1}.{width - 1}} " for cell, (_, width) in zip(cells, COLUMNS, strict=True)
-            ).rstrip()
-            + "\n",
-        )
+        ids = (process["comm"], process["pid"], process["tid"])
+        _row(event["runtime"]["containerName"], *ids, event["code"], event["syscall"])
+
+
+def _row(*cells: object) -> None:
+    """A line of a table; a text too long for its column is cut."""
+    texts = (f"{cell!s:{width - 1}.{width - 1}}" for cell, (_, width) in zip(cells, COLUMNS, strict=True))
+    _write(1, " ".join(texts).rstrip() + "\n")
+
+
+class Writer:
+    """Writes events in the background, so that a slow reader of the output does not keep anybody from the kernel's
+    records.
+    """
+
+    def __init__(self, mode: str) -> None:
+        """:param mode: output mode, as ``-o`` names it."""
+        self._mode = mode
+        self._events: SimpleQueue[dict[str, Any] | None] = SimpleQueue()
+        self._thread = Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def put(self, event: dict[str, Any]) -> None:
+        """Write an event, some time."""
+        self._events.put(event)
+
+    def close(self) -> None:
+        """Wait until all events are written."""
+        self._events.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while (event := self._events.get()) is not None:
+            show(self._mode, event)
 
 
 def _write(descriptor: int, text: str) -> None:

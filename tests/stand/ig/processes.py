@@ -3,6 +3,7 @@
 # --------------------------------------------------------------------------------------------
 """Which container a process belongs to, also when the process has ended."""
 
+import os
 import re
 import time
 from collections import deque
@@ -12,9 +13,11 @@ from pathlib import Path
 from .netlink import EVENT_EXEC, EVENT_EXIT, EVENT_FORK
 
 CONTAINER_ID = re.compile(r"[0-9a-f]{64}")
-# How long an ended process is remembered. Records of it come within milliseconds; the time is for a reader that was held up.
+# How long an ended process is remembered. Records of it come within milliseconds; the time is for a reader that was
+# held up.
 REMEMBER_SECONDS = 60.0
 ANCESTORS = 64
+READ_LIMIT = 16384
 
 
 class Processes:
@@ -25,6 +28,7 @@ class Processes:
         self._proc = proc
         self._container: dict[int, str] = {}
         self._parent: dict[int, int] = {}
+        self._comm: dict[int, str] = {}
         self._ended: deque[tuple[float, int]] = deque()
         self._ended_at: dict[int, float] = {}
 
@@ -37,7 +41,8 @@ class Processes:
         for what, pid, child in events:
             if what == EVENT_FORK:
                 self._forked(pid, child)
-            elif what == EVENT_EXEC and pid not in self._container:
+            elif what == EVENT_EXEC:
+                self._comm.pop(pid, None)
                 self.container(pid)  # looked up now: it may have ended when its first record is read
             elif what == EVENT_EXIT:
                 now = time.monotonic()
@@ -72,11 +77,15 @@ class Processes:
         return known
 
     def comm(self, pid: int) -> str:
-        """Name of a process; empty when it has ended."""
-        return (self._read(pid, "comm") or "").rstrip("\n")
+        """Name of a process, as of its first use; empty when it had ended by then."""
+        known = self._comm.get(pid)
+        if known is None:
+            known = self._comm[pid] = (self._read(pid, "comm") or "").rstrip("\n")
+        return known
 
     def _forked(self, parent: int, child: int) -> None:
         self._ended_at.pop(child, None)
+        self._comm.pop(child, None)
         self._parent[child] = parent
         container = self._container.get(parent)
         if container is None:
@@ -85,17 +94,24 @@ class Processes:
             self._container[child] = container
 
     def _remember(self, pid: int, cgroups: str) -> str | None:
-        found = CONTAINER_ID.findall(cgroups)
+        found: list[str] = CONTAINER_ID.findall(cgroups)
         if not found:
             return None
         self._container[pid] = found[-1]
         return found[-1]
 
     def _read(self, pid: int, file: str) -> str | None:
+        # several hundred times a second on a busy machine: without the layers of pathlib and io
         try:
-            return (self._proc / str(pid) / file).read_text(errors="replace")
+            descriptor = os.open(f"{self._proc}/{pid}/{file}", os.O_RDONLY)
         except OSError:
             return None
+        try:
+            return os.read(descriptor, READ_LIMIT).decode(errors="replace")
+        except OSError:  # it ended in the meantime
+            return None
+        finally:
+            os.close(descriptor)
 
     def _forget(self) -> None:
         limit = time.monotonic() - REMEMBER_SECONDS
@@ -105,3 +121,4 @@ class Processes:
                 del self._ended_at[pid]
                 self._container.pop(pid, None)
                 self._parent.pop(pid, None)
+                self._comm.pop(pid, None)

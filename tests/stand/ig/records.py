@@ -4,15 +4,20 @@
 """The text of a seccomp audit record (kernel/auditsc.c: audit_seccomp, audit_log_task)."""
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _HEADER = re.compile(r"audit\((\d+)\.(\d{3}):(\d+)\):")
-_FIELD = re.compile(r' (\w+)=("[^"]*"|\S+)')
+# exe may be quoted, hexadecimal or (null), and security modules add fields: both are passed over
+_SECCOMP = re.compile(
+    _HEADER.pattern + r" auid=\d+ uid=(\d+) gid=(\d+) .*?\bpid=(\d+) comm=(\"[^\"]*\"|[0-9A-F]+)"
+    r" .* syscall=(\d+) .*?\bcode=0x([0-9a-f]+)"
+)
 
 
-@dataclass(frozen=True)
-class Record:
-    """One record of type 1326. Ids are those of the initial namespaces; ``code`` is the filter's action without its data."""
+class Record(NamedTuple):
+    """One record of type 1326. Ids are those of the initial namespaces; ``code`` is the filter's action without its
+    data.
+    """
 
     serial: int
     time_ns: int
@@ -26,23 +31,12 @@ class Record:
 
 def parse(text: str) -> Record | None:
     """Read a record, or None for a text that is none."""
-    header = _HEADER.match(text)
-    if header is None:
+    found = _SECCOMP.match(text)
+    if found is None:
         return None
-    fields = dict(_FIELD.findall(text, header.end()))
-    try:
-        return Record(
-            serial=int(header[3]),
-            time_ns=(int(header[1]) * 1000 + int(header[2])) * 1_000_000,
-            pid=int(fields["pid"]),
-            uid=int(fields["uid"]),
-            gid=int(fields["gid"]),
-            comm=_untrusted(fields["comm"]),
-            syscall=int(fields["syscall"]),
-            code=int(fields["code"], 16),
-        )
-    except (KeyError, ValueError):
-        return None
+    seconds, milliseconds, number, uid, gid, pid, comm, syscall, code = found.groups()
+    time_ns = int(seconds + milliseconds) * 1_000_000
+    return Record(int(number), time_ns, int(pid), int(uid), int(gid), _untrusted(comm), int(syscall), int(code, 16))
 
 
 def serial(text: str) -> int | None:
@@ -52,7 +46,9 @@ def serial(text: str) -> int | None:
 
 
 def _untrusted(value: str) -> str:
-    """Undo audit_log_untrustedstring: quoted as it is, or hexadecimal when it holds a quote, a space or a control character."""
+    """Undo audit_log_untrustedstring: quoted as it is, or hexadecimal when it holds a quote, a space or a control
+    character.
+    """
     if value.startswith('"'):
         return value[1:-1]
     return bytes.fromhex(value).decode(errors="replace")

@@ -21,6 +21,7 @@ class Selection:
         self._pods = options.list("k8s-podname")
         self._names = options.list("k8s-containername")
         self._runtime_names = options.list("containername")
+        self._containers: dict[str, bool] = {}
         self._processes = {
             key: options.values[key] for key in ("pid", "tid", "uid", "gid", "comm") if options.values[key]
         }
@@ -29,6 +30,12 @@ class Selection:
         """:param container: the container of the record's process, None for a process of the host."""
         if container is None:
             return self._host and self._process(record)
+        accepted = self._containers.get(container.id)
+        if accepted is None:
+            accepted = self._containers[container.id] = self._container(container)
+        return accepted and self._process(record)
+
+    def _container(self, container: Container) -> bool:
         if container.sandbox or self._nothing:
             return False
         return (
@@ -36,10 +43,11 @@ class Selection:
             and _matches(self._pods, container.pod)
             and _matches(self._names, container.name)
             and _matches(self._runtime_names, container.name)
-            and self._process(record)
         )
 
     def _process(self, record: Record) -> bool:
+        if not self._processes:
+            return True
         of = {
             "pid": str(record.pid),
             "tid": str(record.pid),

@@ -16,9 +16,10 @@ from .processes import Processes
 from .records import Record
 from .selection import Selection
 
-# Records taken before the process events are looked at again.
-BATCH = 1000
-# How soon to look again at a container that is being made; its process starts tens of milliseconds after its bundle appears.
+# Records taken before containers and processes are looked at again: some 5 ms of work.
+BATCH = 200
+# How soon to look again at a container that is being made; its process starts tens of milliseconds after its bundle
+# appears.
 CONTAINER_POLL_MS = 3
 IDLE_POLL_MS = 1000
 
@@ -53,7 +54,7 @@ class Tracer:
         poll.poll(min(milliseconds, CONTAINER_POLL_MS if self._containers.waiting else IDLE_POLL_MS))
 
     def step(self) -> None:
-        """Take what is there. Process events are read after the records: an event of before a record is there by then."""
+        """Take what is there. Process events are read after the records: those of before a record are there by then."""
         taken = self._take_records()
         for container in self._containers.update():
             self._processes.assign(container.pid, container.id)
@@ -82,7 +83,7 @@ class Tracer:
         return taken
 
     def _gap(self, text: str) -> int:
-        """Number of records missing before this one, by the kernel's serial numbers; 0 unless the buffer was overrun."""
+        """Number of records missing before this one, by the kernel's serial numbers; 0 unless the buffer overran."""
         serial = records.serial(text)
         if serial is None:
             return 0
@@ -94,7 +95,7 @@ class Tracer:
 
     def _handle(self, record: Record) -> None:
         identifier = self._processes.container(record.pid)
-        container = self._containers.find(identifier) if identifier else None
+        container = self._containers.of_process(identifier) if identifier else None
         if (identifier and container is None) or not self._selection.accepts(record, container):
             return
         if self._lost:
