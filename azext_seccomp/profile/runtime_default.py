@@ -126,7 +126,10 @@ def _newest(series: dict[str, Any]) -> str:
 def _parse(text: str, what: str) -> _Version:
     match = _VERSION.match(text.strip())
     if match is None:
-        raise InvalidInput(f"{text} is not a version of {what}.", fix="Give it as the node shows it, starting with two or three numbers.")
+        raise InvalidInput(
+            f"{text} is not a version of {what}.",
+            fix="Give it as the node shows it, starting with two or three numbers.",
+        )
     return int(match.group(1)), int(match.group(2)), int(match.group(3) or 0)
 
 
