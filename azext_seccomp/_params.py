@@ -30,10 +30,17 @@ NODEPOOL_NAME = CLIArgumentType(
     help="Names of the node pools whose nodes are used, separated by spaces. Default: every Linux node.",
 )
 
+INSTALLER_IMAGE = CLIArgumentType(
+    options_list=["--installer-image"],
+    help="Image of the pods that work on the files of a node; needs sh and the tools of busybox or coreutils. "
+    "Default: mcr.microsoft.com/azurelinux/busybox:1.36.",
+)
+
 
 def load_arguments(loader: SeccompCommandsLoader) -> None:
     """Register the arguments of every command of the extension."""
     _cluster_arguments(loader)
+    _placement_arguments(loader)
 
 
 def _cluster_arguments(loader: SeccompCommandsLoader) -> None:
@@ -43,3 +50,28 @@ def _cluster_arguments(loader: SeccompCommandsLoader) -> None:
         context.argument("name", arg_type=CLUSTER_NAME)
         context.argument("admin", arg_type=ADMIN)
         context.argument("nodepool_name", arg_type=NODEPOOL_NAME)
+
+
+def _placement_arguments(loader: SeccompCommandsLoader) -> None:
+    """``profile place``, ``profile list``, ``profile remove``."""
+    for command in ("place", "list", "remove"):
+        with loader.argument_context(f"aks seccomp profile {command}") as context:
+            context.argument("installer_image", arg_type=INSTALLER_IMAGE)
+    with loader.argument_context("aks seccomp profile place") as context:
+        context.argument("profile", help="File with the profile as runtime-spec JSON; - reads standard input.")
+        context.argument(
+            "as_name",
+            options_list=["--as"],
+            help="Stable name: the file is placed as aks-seccomp/NAME.json. Default: a name that the content makes, so "
+            "that a changed profile never replaces the one that containers use.",
+        )
+        context.argument(
+            "force", action="store_true", help="Replace a file of the same name that has another content on the node."
+        )
+    with loader.argument_context("aks seccomp profile remove") as context:
+        context.argument(
+            "path", nargs="+", help="Files as the results of place and list show them, separated by spaces."
+        )
+        context.argument("as_name", options_list=["--as"], nargs="+", help="Names that were given with place --as.")
+        context.argument("all_ours", action="store_true", help="Everything below aks-seccomp/ on the nodes.")
+        context.argument("force", action="store_true", help="Remove files although running pods use them.")

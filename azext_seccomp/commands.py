@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from azure.cli.core.commands import CliCommandType
 
 from azext_seccomp._errors_map import raise_for_az
+from azext_seccomp._format import file_table, placement_table
+from azext_seccomp._validators import validate_removal
 
 if TYPE_CHECKING:
     from azext_seccomp import SeccompCommandsLoader
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 def load_command_table(loader: SeccompCommandsLoader) -> None:
     """Register every command of the extension."""
     _groups(loader)
+    _placement(loader)
 
 
 def _groups(loader: SeccompCommandsLoader) -> None:
@@ -25,6 +28,20 @@ def _groups(loader: SeccompCommandsLoader) -> None:
         pass
     with loader.command_group("aks seccomp profile", is_preview=True):
         pass
+
+
+def _placement(loader: SeccompCommandsLoader) -> None:
+    """Profile files on the nodes."""
+    with loader.command_group("aks seccomp profile", _handlers("custom_placement")) as group:
+        group.command("place", "place_profile", table_transformer=placement_table)
+        group.command("list", "list_profiles", table_transformer=file_table)
+        group.command(
+            "remove",
+            "remove_profile",
+            table_transformer=placement_table,
+            validator=validate_removal,
+            confirmation="Remove profile files from the nodes of the cluster?",
+        )
 
 
 def _handlers(module: str) -> Any:

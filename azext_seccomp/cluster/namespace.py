@@ -8,7 +8,7 @@ import secrets
 import time
 
 from azext_seccomp.cluster.interface import CONFIG_MAPS, NAMESPACES, PODS, JsonObject, Kube
-from azext_seccomp.errors import Conflict, Forbidden, NotFound, WrongState
+from azext_seccomp.errors import Conflict, Forbidden, NotFound, SeccompError, WrongState
 
 NAMESPACE = "aks-seccomp"
 MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
@@ -77,7 +77,7 @@ def release_namespace(kube: Kube) -> bool:
     """Delete the namespace when this extension created it and it holds no pod and no ConfigMap any more; True when it
     was deleted.
 
-    Does not wait for the end of the deletion. A caller who may not look or delete leaves it in place.
+    Does not wait for the end of the deletion. Where it cannot be deleted, by whatever error, it stays: it is empty.
     """
     try:
         found = _read(kube)
@@ -88,7 +88,7 @@ def release_namespace(kube: Kube) -> bool:
         if any(one["metadata"]["name"] != _ROOT_CERTIFICATES for one in kube.list(CONFIG_MAPS.path(NAMESPACE))):
             return False
         return kube.delete(NAMESPACES.path(name=NAMESPACE), uid=found["metadata"]["uid"])
-    except (Forbidden, Conflict, NotFound):
+    except SeccompError:
         return False
 
 
