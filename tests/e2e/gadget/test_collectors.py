@@ -230,11 +230,11 @@ def test_losses_of_the_gadget_are_counted(
     with watched.collectors:
         watched.start()
         node = watched.nodes[0]
-        run_pod(kube, namespace, node, "burst", profile, "mkdir*20000", "sleep=2", "mkdir*3")
+        run_pod(kube, namespace, node, "burst", profile, "mkdir*5000", "sleep=2", "mkdir*3")
         watched.run_until(lambda: ended(kube, namespace, "burst"))
         states = watched.finish()
     assert states[node].lost > 0
-    assert 0 < states[node].events < 20003
+    assert 0 < states[node].events < 5003
 
 
 @pytest.mark.parametrize(
