@@ -9,6 +9,7 @@ from collections import OrderedDict
 from typing import Any
 
 _HASH_COLUMNS = 12
+_DETAIL_COLUMNS = 80  # the whole reason is in every other format
 
 
 def placement_table(rows: list[dict[str, Any]]) -> list[OrderedDict[str, Any]]:
@@ -20,7 +21,7 @@ def placement_table(rows: list[dict[str, Any]]) -> list[OrderedDict[str, Any]]:
             Status=row["status"],
             LocalhostProfile=row["localhostProfile"],
             Sha256=row["sha256"][:_HASH_COLUMNS],
-            Detail=row["detail"],
+            Detail=_shortened(row["detail"]),
         )
         for row in rows
     ]
@@ -38,10 +39,14 @@ def file_table(rows: list[dict[str, Any]]) -> list[OrderedDict[str, Any]]:
             Size="" if row["size"] is None else row["size"],
             Ours=_yes(row["ours"]),
             OnAllNodes=_yes(row["onAllNodes"]),
-            Detail=row["detail"],
+            Detail=_shortened(row["detail"]),
         )
         for row in rows
     ]
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _DETAIL_COLUMNS else text[: _DETAIL_COLUMNS - 1] + "…"
 
 
 def _yes(value: bool) -> str:

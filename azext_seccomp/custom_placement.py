@@ -47,13 +47,15 @@ def place_profile(
     from azext_seccomp.node.manifest import DEFAULT_INSTALLER_IMAGE
     from azext_seccomp.node.paths import profile_file
     from azext_seccomp.node.placement import place
+    from azext_seccomp.node.soundness import require_sound
     from azext_seccomp.profile import codec
 
     content = read_file(profile)
-    codec.decode(content, name_of(profile))
+    parsed = codec.decode(content, name_of(profile))
     file = profile_file(content, as_name)
     image = installer_image or DEFAULT_INSTALLER_IMAGE
     with _cluster(cmd, resource_group_name, name, nodepool_name, admin) as (kube, chosen, session, progress):
+        require_sound(parsed, name_of(profile), chosen.usable)
         outcomes = place(kube, session, chosen.usable, [file], image=image, force=force, progress=progress)
     return _outcome_rows(cmd, outcomes, chosen)
 
