@@ -21,9 +21,9 @@ from requests.utils import get_environ_proxies, select_proxy
 from urllib3.connection import HTTPSConnection
 from urllib3.connectionpool import HTTPSConnectionPool
 
-# Connections kept open between requests. A log stream has a connection of its own that is not kept, so this bounds only
-# parallel requests.
-_KEPT_CONNECTIONS = 64
+# As many as there can be nodes (AKS: 5,000) and some: urllib3 warns of each connection above this. Those of streams are
+# closed when they come back, so what stays open is as many as there were parallel requests.
+_KEPT_CONNECTIONS = 8192
 # A quiet stream has to outlive the idle limit of the load balancer before the API server (4 minutes on Azure), and a
 # dead one has to be noticed.
 _KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPALIVE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 4}
