@@ -126,7 +126,8 @@ class Collector:
 
     def waiting_for(self) -> str:
         """Why it is not ready yet."""
-        return self._pod.why() or "it has not said that it is running"
+        told = self._pod.why() or self._error or self._last_words
+        return told or ("it has not said that it is running" if self.has_log else "its pod has not started")
 
     def state(self) -> CollectorState:
         """What this means now."""

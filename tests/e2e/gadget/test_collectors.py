@@ -8,7 +8,6 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -35,13 +34,6 @@ AUDIT_PROFILE = {
     "defaultAction": "SCMP_ACT_ALLOW",
     "syscalls": [{"names": ["mkdir", "unshare", "mount"], "action": "SCMP_ACT_LOG"}],
 }
-
-
-@pytest.fixture(scope="module")
-def stand() -> Stand:
-    found = Stand()
-    found.up(2)
-    return found
 
 
 @pytest.fixture
@@ -73,9 +65,8 @@ def session(kube: OfficialClient) -> Iterator[str]:
 def profile(stand: Stand, session: str) -> Iterator[str]:
     """The audit profile on every node; the value for ``localhostProfile``."""
     name = f"e2e-{session}.json"
-    files = [Path(f"/var/tmp/aks-stand/node{index}/kubelet/seccomp") / name for index in (1, 2)]
+    files = [node.directory / "kubelet" / "seccomp" / name for node in stand.nodes()]
     for file in files:
-        file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(AUDIT_PROFILE))
     yield name
     for file in files:
