@@ -6,6 +6,8 @@
 import base64
 import secrets
 import time
+from collections.abc import Callable
+from typing import TypeVar
 
 from azext_seccomp.cluster.interface import CONFIG_MAPS, NAMESPACES, PODS, JsonObject, Kube
 from azext_seccomp.errors import Conflict, Forbidden, NotFound, SeccompError, WrongState
@@ -21,6 +23,8 @@ _ROOT_CERTIFICATES = (
     "kube-root-ca.crt"  # published into every namespace by the controller manager since Kubernetes 1.20
 )
 _TERMINATING_SECONDS = 60.0
+
+T = TypeVar("T")
 
 
 def new_session_id() -> str:
@@ -71,6 +75,22 @@ def ensure_namespace(kube: Kube) -> bool:
                 fix=f"See what holds it: kubectl get namespace {NAMESPACE} -o jsonpath={{.status.conditions}}",
             )
         time.sleep(0.5)
+
+
+def while_it_lasts(kube: Kube, action: Callable[[], T]) -> T:
+    """Do something that makes objects in the namespace; once more when it vanished meanwhile.
+
+    The end of another session takes the namespace away when it is empty, and that of this session may be empty still.
+    """
+    try:
+        return action()
+    except WrongState:  # it is being deleted
+        pass
+    except NotFound as error:
+        if f'namespaces "{NAMESPACE}" not found' not in error.why:
+            raise
+    ensure_namespace(kube)
+    return action()
 
 
 def release_namespace(kube: Kube) -> bool:

@@ -10,9 +10,10 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from azext_seccomp.cluster.interface import CONFIG_MAPS, JsonObject, Kube
-from azext_seccomp.cluster.namespace import NAMESPACE
+from azext_seccomp.cluster.namespace import NAMESPACE, while_it_lasts
 from azext_seccomp.cluster.pods import PodState, create_all, remove_session, watch_pods
 from azext_seccomp.cluster.preflight import refused_pools
 from azext_seccomp.errors import SeccompError
@@ -65,14 +66,14 @@ def run_installers(
     first_of_pool: dict[str, JsonObject] = {}
     for name, node in pods.items():
         first_of_pool.setdefault(node.pool, manifests[name])
-    refused = refused_pools(kube, first_of_pool)
+    refused = while_it_lasts(kube, lambda: refused_pools(kube, first_of_pool))
     run = _Run(kube, job, pods, patience or Patience())
     for name, node in pods.items():
         if node.pool in refused:
             run.fail(name, str(refused[node.pool]))
     with _removed_at_the_end(kube, job.session):
         for one in maps:
-            kube.create(CONFIG_MAPS.path(NAMESPACE), one)
+            while_it_lasts(kube, partial(kube.create, CONFIG_MAPS.path(NAMESPACE), one))
         run.start([manifests[name] for name in run.undecided])
         run.wait(progress, step, stop or threading.Event())
         return run.answers()

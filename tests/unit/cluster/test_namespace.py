@@ -15,8 +15,9 @@ from azext_seccomp.cluster.namespace import (
     new_session_id,
     release_namespace,
     selector,
+    while_it_lasts,
 )
-from azext_seccomp.errors import Forbidden, WrongState
+from azext_seccomp.errors import Forbidden, NotFound, SeccompError, WrongState
 from tests.unit.fakes import FakeKube, Request
 
 WHERE = NAMESPACES.path(name=NAMESPACE)
@@ -95,3 +96,30 @@ def test_releases_its_own_namespace_only_when_it_is_empty() -> None:
     kube.delete(CONFIG_MAPS.path(NAMESPACE, "journal"))
     assert release_namespace(kube)
     assert not kube.names(NAMESPACES.path())
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        WrongState("Cannot create a pod: namespace aks-seccomp is being deleted."),
+        NotFound("Cannot create a pod: not found.", why='namespaces "aks-seccomp" not found'),
+    ],
+)
+def test_a_namespace_that_another_session_took_away_is_made_again(refusal: SeccompError) -> None:
+    refusals = [refusal]
+
+    def refuse(request: Request) -> SeccompError | None:
+        return refusals.pop() if refusals and request.path.endswith("/configmaps") else None
+
+    kube = FakeKube(refuse=refuse)
+    made = {"metadata": {"name": "content"}}
+    while_it_lasts(kube, lambda: kube.create(CONFIG_MAPS.path(NAMESPACE), made))
+    assert kube.names(NAMESPACES.path()) == [NAMESPACE]
+    assert kube.names(CONFIG_MAPS.path(NAMESPACE)) == ["content"]
+
+
+def test_another_refusal_is_not_tried_again() -> None:
+    kube = FakeKube(refuse=lambda request: NotFound("Cannot create.", why='configmaps "x" not found'))
+    with pytest.raises(NotFound):
+        while_it_lasts(kube, lambda: kube.create(CONFIG_MAPS.path(NAMESPACE), {"metadata": {"name": "x"}}))
+    assert len(kube.requests) == 1
