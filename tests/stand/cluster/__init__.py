@@ -9,8 +9,9 @@ Kubernetes is version 1.20, the newest that Debian has the source of. ``python3 
 on a Debian 12 machine, as root, does all of the set-up.
 """
 
+from .audit_stream import AuditStream, KernelRecord
 from .layout import Layout
 from .shell import StandError
 from .stand import Stand
 
-__all__ = ["Layout", "Stand", "StandError"]
+__all__ = ["AuditStream", "KernelRecord", "Layout", "Stand", "StandError"]

@@ -99,7 +99,7 @@ def write_kubeconfig(layout: Layout, file: Path, user: str, identity: Certificat
                 "name": layout.name,
                 "cluster": {
                     "server": f"https://127.0.0.1:{layout.secure_port}",
-                    "certificate-authority-data": _inline(layout.pki / "ca.crt"),
+                    "certificate-authority-data": inline(layout.pki / "ca.crt"),
                 },
             }
         ],
@@ -107,8 +107,8 @@ def write_kubeconfig(layout: Layout, file: Path, user: str, identity: Certificat
             {
                 "name": user,
                 "user": {
-                    "client-certificate-data": _inline(identity.certificate),
-                    "client-key-data": _inline(identity.key),
+                    "client-certificate-data": inline(identity.certificate),
+                    "client-key-data": inline(identity.key),
                 },
             }
         ],
@@ -153,5 +153,6 @@ def _expires_soon(certificate: Path) -> bool:
     )
 
 
-def _inline(file: Path) -> str:
+def inline(file: Path) -> str:
+    """Content of a file as kubeconfigs and webhook configurations hold it (base64)."""
     return base64.b64encode(file.read_bytes()).decode()

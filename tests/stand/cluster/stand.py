@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from . import build, packages, pki, process_events, runtimes
+from .audit_stream import AuditStream
 from .cgroups import ControlGroups
 from .control_plane import API_SERVER, CONTROLLER_MANAGER, PROGRAMS, ControlPlane, require_free_ports
 from .daemons import DAEMON_GROUP, Daemons
@@ -140,6 +141,10 @@ class Stand:
         finally:
             self._daemons.stop(CONTROLLER_MANAGER)
             self.control_plane().start_controller_manager()
+
+    def audit_records(self) -> AuditStream:
+        """A context that keeps the kernel's own seccomp records, to compare with."""
+        return AuditStream()
 
     def processes(self) -> dict[str, int]:
         """Name and process id of every program that runs."""
