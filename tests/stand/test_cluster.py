@@ -195,7 +195,7 @@ class TestNodes:
 
 class TestEvents:
     def test_the_events_are_what_the_kernel_logged(self, cluster: Cluster, user: int) -> None:
-        """A burst on one node, and processes that end at once on the other; every record once, in the kernel's order."""
+        """A burst on one node, processes that end at once on the other: every record once, in the kernel's order."""
         collectors = [cluster.run_collector(node) for node in (1, 2)]
         script = "i=0; while [ $i -lt 100 ]; do syscaller mkdir fork unshare >/dev/null; i=$((i+1)); done"
         with cluster.stand.audit_records() as stream:
@@ -264,7 +264,7 @@ class TestIg:
 
 
 def test_an_admission_webhook_on_loopback_is_asked(cluster: Cluster) -> None:
-    """What a test of a policy engine needs: the API server calls a webhook of the test's, over the stand's authority."""
+    """What a test of a policy engine needs: the API server calls a webhook of the test's, over the stand's CA."""
     identity = pki.issue(cluster.stand.layout, cluster.namespace, "/CN=localhost", "DNS:localhost,IP:127.0.0.1")
     reason = "[azurepolicy-test] Privileged container is not allowed: ig"
     server = _webhook(identity, reason)
