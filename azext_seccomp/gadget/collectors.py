@@ -192,9 +192,11 @@ class Collectors:
             raise self._watch_error
 
     def _pump(self, enough: Callable[[], bool]) -> None:
-        """Deliver events until ``enough``."""
+        """Deliver events until ``enough``, which is asked once per tick: it looks at every collector."""
         while not enough():
-            self._deliver(self._pace.tick)
+            tick_ends = time.monotonic() + self._pace.tick
+            while (left := tick_ends - time.monotonic()) > 0:
+                self._deliver(left)
             for collector in self._by_pod.values():
                 collector.check_patience()
 

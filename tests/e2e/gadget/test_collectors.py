@@ -8,7 +8,9 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -23,6 +25,7 @@ from azext_seccomp.cluster.target import Target
 from azext_seccomp.gadget.collector import CollectorState
 from azext_seccomp.gadget.collectors import CollectorNode, Collectors, Pace
 from azext_seccomp.gadget.manifest import GadgetOptions, pod_name
+from tests.e2e.cluster.cutting import cut_way
 from tests.stand.cluster import Stand
 
 pytestmark = pytest.mark.cluster
@@ -172,33 +175,31 @@ def test_every_call_on_two_nodes_arrives_once(
     assert {(state.status, state.events, state.lost) for state in states.values()} == {("ended", 43, 0)}
 
 
-def test_streams_that_break_again_and_again_lose_and_double_nothing(
-    watched: Watched, kube: OfficialClient, namespace: str, profile: str, monkeypatch: pytest.MonkeyPatch
+def test_connections_that_are_cut_again_and_again_lose_and_double_nothing(
+    kube: OfficialClient, stand: Stand, session: str, namespace: str, profile: str
 ) -> None:
-    streams: list[Any] = []
-    follow_log = kube.follow_log
+    credentials = parse_kubeconfig(stand.kubeconfig.read_bytes())
+    with cut_way(urlsplit(credentials.server).port or 443) as way:
+        server = f"https://127.0.0.1:{way.port}"
+        client = OfficialClient(connection(replace(credentials, server=server), Target(server=server)))
+        watched = Watched(client, stand, session, namespace)
+        cuts = 0
 
-    def noting(*arguments: Any, **options: Any) -> Any:
-        streams.append(follow_log(*arguments, **options))
-        return streams[-1]
+        def cut_again() -> bool:
+            nonlocal cuts
+            cuts += way.cut()
+            return all(ended(kube, namespace, f"caller-{n}") for n in range(2))
 
-    monkeypatch.setattr(kube, "follow_log", noting)
-    watched.start()
-    for number, node in enumerate(watched.nodes):
-        run_pod(kube, namespace, node, f"caller-{number}", profile, "pause=10", "mkdir*300")
-    breaks = 0
-
-    def broken_again() -> bool:
-        nonlocal breaks
-        for stream in streams[-2:]:
-            stream.close()
-            breaks += 1
-        return all(ended(kube, namespace, f"caller-{n}") for n in range(2))
-
-    watched.run_until(broken_again)
-    watched.finish()
-    assert breaks > 10
+        with watched.collectors:
+            watched.start()
+            for number, node in enumerate(watched.nodes):
+                run_pod(kube, namespace, node, f"caller-{number}", profile, "pause=10", "mkdir*300")
+            watched.run_until(cut_again)
+            states = watched.finish()
+        client.close()
+    assert cuts > 10
     assert sorted(watched.counts().values()) == [300, 300]
+    assert {(state.status, state.events, state.lost) for state in states.values()} == {("ended", 300, 0)}
 
 
 def test_a_collector_that_is_killed_is_told_and_the_other_goes_on(
