@@ -29,6 +29,7 @@ def main(argv: Sequence[str]) -> int:
     node.add_argument("argv", nargs=argparse.REMAINDER, help="program and arguments")
     fake = commands.add_parser("fake-nodes", help="play the kubelets of many nodes until interrupted")
     fake.add_argument("count", type=int, help="number of nodes")
+    fake.add_argument("--event-interval", type=float, default=0, help="seconds between events of a collector; 0: none")
     options = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
     try:
@@ -58,7 +59,7 @@ def run(stand: Stand, options: argparse.Namespace) -> int:
         from .fake_nodes import play
 
         with stand.patient_controller_manager():
-            play(stand.layout, options.count)
+            play(stand.layout, options.count, event_interval=options.event_interval)
     return 0
 
 
