@@ -18,13 +18,13 @@ def test_it_does_not_grow_with_the_log() -> None:
         window.resume()
         tracemalloc.start()
         for second in range(seconds):
-            for number in range(200):
+            for number in range(50):
                 window.admit(line(second, number))
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         return most
 
-    peak(10)  # fills the cache of seconds
+    peak(300)  # fills the cache of seconds
     assert peak(200) < 1.5 * peak(20)
 
 
