@@ -8,64 +8,37 @@ Sources: runc ``libcontainer/seccomp/seccomp_linux.go`` and ``patchbpf/enosys_li
 all of it with the running kernel.
 """
 
-import errno as errnos
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 
 from azext_seccomp.errors import InvalidInput
-from azext_seccomp.profile.model import Action, Arg, Profile
-from azext_seccomp.profile.multiplexed import direct_and_multiplexed, multiplexed
-from azext_seccomp.profile.regions import everything, parts, terms_of
-from azext_seccomp.profile.syscalls import ARCHITECTURES, X32_BIT, Architecture, architecture, numbers, since, version
-from azext_seccomp.profile.tree import Conflict, Tree, always_true
+from azext_seccomp.profile.blocks import generate
+from azext_seccomp.profile.decision import BAD_ARCHITECTURE, FALLBACK, Decision, decision_of
+from azext_seccomp.profile.model import Action, Profile
+from azext_seccomp.profile.multiplexed import multiplexed
+from azext_seccomp.profile.regions import terms_of
+from azext_seccomp.profile.syscalls import ARCHITECTURES, X32_BIT, architecture, numbers, since, version
+from azext_seccomp.profile.table import LibseccompRule, Table
+from azext_seccomp.profile.tree import Test, count
+
+__all__ = [
+    "NO_ARGUMENTS",
+    "Decision",
+    "Filter",
+    "decision_of",
+    "denial",
+    "evaluate",
+    "filter_of",
+    "outcomes",
+    "profile_names",
+]
 
 _MAX_32 = 2**32 - 1
 NO_ARGUMENTS = (0, 0, 0, 0, 0, 0)
-#: Actions after which the call is carried out, or may be: runc adds no ENOSYS for new syscalls to such a default
-#: action.
+#: Default actions after which a call is carried out, or may be: then runc adds no ENOSYS for new syscalls.
 _ALLOWING = frozenset({Action.ALLOW, Action.LOG, Action.TRACE})
-_WITH_ERRNO = frozenset({Action.ERRNO, Action.TRACE})
-#: How much harm an action does to the caller; ALLOW and LOG do none.
-_SEVERITY = {
-    Action.ALLOW: 0,
-    Action.LOG: 0,
-    Action.TRACE: 2,
-    Action.NOTIFY: 2,
-    Action.ERRNO: 3,
-    Action.TRAP: 4,
-    Action.KILL_THREAD: 5,
-    Action.KILL_PROCESS: 6,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """The outcome for a call.
-
-    :param action: never KILL, which is KILL_THREAD.
-    :param errno: what the call returns for ERRNO (0: it "succeeds" without being made), what the tracer gets for
-        TRACE; None otherwise.
-    """
-
-    action: Action
-    errno: int | None = None
-
-    @property
-    def denies(self) -> bool:
-        """Whether the call is not simply carried out."""
-        return _SEVERITY[self.action] > 0
-
-    @property
-    def falls_back(self) -> bool:
-        """Whether the answer is ENOSYS, "no such syscall here", to which programs have an alternative by design."""
-        return self.action is Action.ERRNO and self.errno == errnos.ENOSYS
-
-
-FALLBACK = Decision(Action.ERRNO, errnos.ENOSYS)
-#: libseccomp's action for calls of an architecture that the filter does not have (SCMP_FLTATR_ACT_BADARCH; runc
-#: leaves it alone).
-BAD_ARCHITECTURE = Decision(Action.KILL_THREAD)
+#: From here on runc has libseccomp arrange the syscalls as a binary tree.
+_MANY_RULES = 32
 
 
 def evaluate(profile: Profile, syscall: str, args: Sequence[int], arch: str) -> Decision:
@@ -96,7 +69,7 @@ def denial(profile: Profile, syscall: str, arch: str) -> Decision | None:
     profile names.
     """
     denials = [decision for decision in outcomes(profile, syscall, arch) if decision.denies]
-    return max(denials, key=lambda found: (not found.falls_back, _SEVERITY[found.action]), default=None)
+    return max(denials, key=lambda found: (not found.falls_back, found.severity), default=None)
 
 
 @lru_cache(maxsize=64)
@@ -118,17 +91,16 @@ class Filter:
         if node.native != node.name:
             raise InvalidInput(f"{native} is no architecture of a node.", fix="Give amd64 or arm64.")
         known = None if libseccomp is None else version(libseccomp)
-        self._names = {
-            name for name in profile_names(profile) if (first := since(name)) and (not known or first <= known)
-        }
+        found = ((name, since(name)) for name in profile_names(profile))
+        self._names = {name for name, first in found if first and (not known or first <= known)}
         self.default = decision_of(profile.default_action, profile.default_errno_ret)
         rules = list(self._libseccomp_rules(profile))
         tokens = {node.token, *profile.architectures}
-        self._tables = {
-            found.name: _Table(found, self._names, rules, self.default)
-            for found in ARCHITECTURES.values()
-            if found.token in tokens and found.native == node.name
-        }
+        callers = [arch for arch in ARCHITECTURES.values() if arch.token in tokens and arch.native == node.name]
+        self._tables = {arch.name: Table(arch, rules) for arch in callers}
+        answers_enosys = profile.default_action not in _ALLOWING
+        self._newest = {arch.name: _newest(arch.name, self._names) if answers_enosys else None for arch in callers}
+        self._blind = self._arrange(profile)
 
     def evaluate(self, syscall: str, args: Sequence[int] = NO_ARGUMENTS, arch: str | None = None) -> Decision:
         """What is done with a call; ``arch`` is that of the node if it is not given.
@@ -147,26 +119,37 @@ class Filter:
         if arch in ("amd64", "x32"):
             arch = "x32" if number & X32_BIT else "amd64"
         table = self._tables.get(arch)
-        if table is not None:
-            return table.decide(number, args)
-        # libseccomp spares the number -1, with which tracers skip a call.
-        return self.default if arch == "x32" and number == _MAX_32 else BAD_ARCHITECTURE
+        if table is None:
+            # libseccomp spares the number -1, with which tracers skip a call.
+            return self.default if arch == "x32" and number == _MAX_32 else BAD_ARCHITECTURE
+        newest = self._newest[arch]
+        if newest is not None and number > newest:
+            return FALLBACK
+        if arch in self._blind:
+            return self.default
+        return table.decide(number, args) or self.default
 
     def outcomes(self, syscall: str, arch: str | None = None) -> frozenset[Decision]:
-        """Every decision that some arguments lead to; empty when ``arch`` has no such syscall."""
+        """Every decision that some arguments lead to; empty when ``arch`` has no such syscall.
+
+        :raises Unsupported: the conditions are too many to work out.
+        """
         caller = self._caller(arch)
         number = numbers(caller).get(syscall)
         if number is None:
             return frozenset()
         table = self._tables.get(caller)
-        return frozenset({BAD_ARCHITECTURE}) if table is None else table.outcomes(number, syscall)
+        if table is None:
+            return frozenset({BAD_ARCHITECTURE})
+        return frozenset(self.decide(number, args, caller) for args in table.examples(number, syscall))
 
     def _caller(self, arch: str | None) -> str:
         return next(iter(self._tables)) if arch is None else architecture(arch).name
 
-    def _libseccomp_rules(self, profile: Profile) -> Iterator["_LibseccompRule"]:
-        """The rules in the order in which runc adds them; it skips names it does not know, and rules that do what is
-        done anyway.
+    def _libseccomp_rules(self, profile: Profile) -> Iterator[LibseccompRule]:
+        """The rules in the order in which runc adds them, without those it skips.
+
+        It skips names that its libseccomp does not know, and rules that do what is done anyway.
         """
         for rule in profile.rules:
             decision = decision_of(rule.action, rule.errno_ret)
@@ -174,14 +157,41 @@ class Filter:
                 for name in rule.names:
                     if name in self._names:
                         for term in terms_of(rule):
-                            yield _LibseccompRule(name, term, decision)
+                            yield LibseccompRule(name, term, decision)
 
+    def _arrange(self, profile: Profile) -> frozenset[str]:
+        """Put the tests of all syscalls in the order of libseccomp; the architectures whose rules never match.
 
-@dataclass(frozen=True, slots=True)
-class _LibseccompRule:
-    name: str
-    conditions: tuple[Arg, ...]
-    decision: Decision
+        In a filter with few rules syscalls with fewer tests come first, otherwise those with greater numbers
+        (``_gen_bpf_syscalls``). The first one has the number of the call loaded. When that is a syscall that the
+        architecture does not have, it is left out and the load with it: every call gets the default action.
+        """
+        many = sum(len(rule.names) for rule in profile.rules) > _MANY_RULES
+        blind: set[str] = set()
+        conditional: list[tuple[Table, int, Sequence[Test[Decision]]]] = []
+        for archs in self._shared_lists(profile):
+            entries = [(self._tables[arch], *entry) for arch in archs for entry in self._tables[arch].syscalls()]
+            if many:
+                entries.reverse()
+            else:
+                entries.sort(key=lambda entry: count(entry[2]))
+            if entries and isinstance(entries[0][1], str) and not many and archs not in (["amd64"], ["x32"]):
+                blind.update(archs)
+            conditional += [
+                (table, number, level) for table, number, level in entries if level and isinstance(number, int)
+            ]
+        starts = generate(level for _, _, level in conditional)
+        for (table, number, _), start in zip(conditional, starts, strict=True):
+            table.blocks[number] = start
+        return frozenset(blind)
+
+    def _shared_lists(self, profile: Profile) -> list[list[str]]:
+        """The architectures in the order in which the filter has them; amd64 and x32 share one list of syscalls."""
+        tokens = {arch.token: arch.name for arch in ARCHITECTURES.values() if arch.name in self._tables}
+        order = dict.fromkeys([next(iter(self._tables)), *(tokens[t] for t in profile.architectures if t in tokens)])
+        if "x32" not in order:
+            return [[arch] for arch in order]
+        return [["amd64", "x32"], *([arch] for arch in order if arch not in ("amd64", "x32"))]
 
 
 def profile_names(profile: Profile) -> frozenset[str]:
@@ -189,73 +199,7 @@ def profile_names(profile: Profile) -> frozenset[str]:
     return frozenset(name for rule in profile.rules for name in rule.names)
 
 
-def decision_of(action: Action, errno_ret: int | None) -> Decision:
-    """The decision that an action of a profile stands for; the errno is EPERM if it is not given (runc
-    ``getAction``).
-    """
-    if action is Action.KILL:
-        return Decision(Action.KILL_THREAD)
-    if action in _WITH_ERRNO:
-        return Decision(action, errnos.EPERM if errno_ret is None else errno_ret)
-    return Decision(action)
-
-
-class _Table:
-    """The rules of one architecture."""
-
-    def __init__(
-        self, arch: Architecture, names: set[str], rules: Sequence[_LibseccompRule], default: Decision
-    ) -> None:
-        self._arch = arch
-        self._default = default
-        self._always: dict[int | str, Decision] = {}
-        self._trees: dict[int | str, Tree[Decision]] = {}
-        self._conditions: dict[int | str, list[tuple[Arg, ...]]] = {}
-        self._newest = _newest(arch, names) if default.action not in _ALLOWING else None
-        for rule in rules:
-            for number, conditions in direct_and_multiplexed(arch, rule.name, rule.conditions):
-                self._add(rule, number, conditions)
-
-    def decide(self, number: int, args: Sequence[int]) -> Decision:
-        if self._newest is not None and number > self._newest:
-            return FALLBACK
-        always = self._always.get(number)
-        if always is not None:
-            return always
-        tree = self._trees.get(number)
-        return (tree and tree.decide(args)) or self._default
-
-    def outcomes(self, number: int, syscall: str) -> frozenset[Decision]:
-        space = everything(self._arch.bits)
-        regions = parts(space, self._conditions.get(number, ()), syscall)
-        return frozenset(self.decide(number, region.example()) for region in regions)
-
-    def _add(self, rule: _LibseccompRule, number: int | str, conditions: Sequence[Arg]) -> None:
-        """A rule without conditions beats all that have some, and the first of several such rules stays
-        (``db_rule_add``).
-        """
-        if number in self._always:
-            return
-        conditions = tuple(condition for condition in conditions if not always_true(condition, self._arch.bits))
-        if not conditions:
-            self._trees.pop(number, None)
-            self._conditions.pop(number, None)
-            self._always[number] = rule.decision
-            return
-        try:
-            self._trees.setdefault(number, Tree(self._arch.bits)).add(conditions, rule.decision)
-        except Conflict:
-            raise InvalidInput(
-                f"Two rules for {rule.name} ask for different actions on the same condition.",
-                why=f"libseccomp refuses that ({self._arch.name}), so runc does not start the container.",
-                fix="Keep one of the rules.",
-            ) from None
-        self._conditions.setdefault(number, []).append(conditions)
-
-
-def _newest(arch: Architecture, names: set[str]) -> int | None:
-    """The greatest number that the profile names: runc answers ENOSYS to all above it (``patchbpf``,
-    ``findLastSyscalls``).
-    """
-    counted = {name for name in names if not multiplexed(arch.name, name)}
-    return max((number for name, number in numbers(arch.name).items() if name in counted), default=0) or None
+def _newest(arch: str, names: set[str]) -> int | None:
+    """The greatest number that the profile names; runc answers ENOSYS to all above (``patchbpf``, findLastSyscalls)."""
+    counted = {name for name in names if not multiplexed(arch, name)}
+    return max((number for name, number in numbers(arch).items() if name in counted), default=0) or None

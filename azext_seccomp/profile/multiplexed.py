@@ -77,7 +77,8 @@ def direct_and_multiplexed(
         through, call = ("socketcall", _SOCKETCALL[name]) if name in _SOCKETCALL else ("ipc", _IPC[name])
         moved = [condition for condition in conditions if condition.index != 0]
         yield table[through], (Arg(0, call, Op.EQ), *moved)
-    elif direct is None and arch.name != "i386":
-        direct = name
+        direct = name if direct is None else direct
+    elif arch.name != "i386":
+        direct = name if direct is None else direct
     if direct is not None:
         yield direct, conditions

@@ -27,16 +27,29 @@ class Conflict(Exception):
     """libseccomp refuses a rule (EEXIST): another one asks for a different action on the very same test."""
 
 
+class Endless(Exception):
+    """libseccomp links the tests of a level in a circle with this rule and never finishes."""
+
+
 @dataclass(slots=True)
-class _Branch(Generic[ActionT]):
-    """What follows when a test is true, or false: an action, more tests, or the next test of the level."""
+class Branch(Generic[ActionT]):
+    """What follows when a test is true, or false: an action, more tests, or the next test of the level.
+
+    :param level: the tests, in their order. Several branches may share them.
+    :param entry: the test of the level that this branch knows; libseccomp starts there when it adds to the level.
+    """
 
     action: ActionT | None = None
-    level: "list[_Test[ActionT]] | None" = None
+    level: "list[Test[ActionT]] | None" = None
+    entry: "Test[ActionT] | None" = None
+
+    def lead_to(self, level: "list[Test[ActionT]]") -> None:
+        """Let the tests of ``level`` follow."""
+        self.level, self.entry = level, level[0]
 
 
 @dataclass(slots=True)
-class _Test(Generic[ActionT]):
+class Test(Generic[ActionT]):
     """A comparison of one 32-bit word of an argument: EQ, MASKED_EQ, GT or GE.
 
     :param condition: the condition it comes from; its operator and value take part in the order.
@@ -47,13 +60,13 @@ class _Test(Generic[ActionT]):
     mask: int
     datum: int
     condition: Arg
-    true: _Branch[ActionT] = field(default_factory=_Branch)
-    false: _Branch[ActionT] = field(default_factory=_Branch)
+    true: Branch[ActionT] = field(default_factory=Branch)
+    false: Branch[ActionT] = field(default_factory=Branch)
 
-    def same(self, other: "_Test[ActionT]") -> bool:
+    def same(self, other: "Test[ActionT]") -> bool:
         return (self.word, self.op, self.datum, self.mask) == (other.word, other.op, other.datum, other.mask)
 
-    def before(self, other: "_Test[ActionT]") -> bool:
+    def before(self, other: "Test[ActionT]") -> bool:
         """Whether this test is tried before ``other`` on one level: greater keys first, in the order of libseccomp."""
         return self._key() > other._key()
 
@@ -73,7 +86,7 @@ class Tree(Generic[ActionT]):
 
     def __init__(self, bits: int) -> None:
         self._bits = bits
-        self._root: list[_Test[ActionT]] = []
+        self._root: Branch[ActionT] = Branch()
 
     def add(self, conditions: Sequence[Arg], action: ActionT) -> None:
         """Add a rule: all of ``conditions``, at most one for each argument, none of them always true.
@@ -81,18 +94,20 @@ class Tree(Generic[ActionT]):
         :raises Conflict: libseccomp would refuse the rule.
         """
         chain = _chain(conditions, action, self._bits)
-        if self._root:
-            _insert(self._root, chain)
+        if self._root.level is None:
+            self._root.lead_to([chain])
         else:
-            self._root = [chain]
+            _insert(self._root, self._root.level, chain)
 
-    def decide(self, arguments: Sequence[int]) -> ActionT | None:
-        """The action for a call; None when no rule matches."""
-        return _decide(self._root, arguments)
+    @property
+    def level(self) -> Sequence[Test[ActionT]]:
+        """The tests of the top level, in the order in which they are made."""
+        return self._root.level or ()
 
-    def actions(self) -> frozenset[ActionT]:
-        """The actions of all rules."""
-        return frozenset(_actions(self._root))
+
+def count(level: Sequence[Test[ActionT]]) -> int:
+    """How many tests there are on a level and below."""
+    return len({id(test) for test in _tests(level)})
 
 
 def always_true(condition: Arg, bits: int) -> bool:
@@ -100,20 +115,20 @@ def always_true(condition: Arg, bits: int) -> bool:
     return condition.op is Op.MASKED_EQ and not condition.value & (2**bits - 1)
 
 
-def _chain(conditions: Sequence[Arg], action: ActionT, bits: int) -> _Test[ActionT]:
+def _chain(conditions: Sequence[Arg], action: ActionT, bits: int) -> Test[ActionT]:
     """The tests of one rule, linked: each level has one test."""
     cut = _cut_64 if bits == 64 else _cut_32
-    first: _Test[ActionT] | None = None
-    exits: list[_Branch[ActionT]] = []
+    first: Test[ActionT] | None = None
+    exits: list[Branch[ActionT]] = []
     for condition in sorted(conditions, key=lambda condition: condition.index):
-        head: _Test[ActionT]
-        following: list[_Branch[ActionT]]
+        head: Test[ActionT]
+        following: list[Branch[ActionT]]
         head, following = cut(condition)
         if first is None:
             first = head
         level = [head]
         for branch in exits:
-            branch.level = level
+            branch.lead_to(level)
         exits = following
     if first is None:
         raise ValueError("a rule without conditions has no place in the tree")
@@ -122,54 +137,63 @@ def _chain(conditions: Sequence[Arg], action: ActionT, bits: int) -> _Test[Actio
     return first
 
 
-def _cut_32(condition: Arg) -> "tuple[_Test[ActionT], list[_Branch[ActionT]]]":
+def _cut_32(condition: Arg) -> "tuple[Test[ActionT], list[Branch[ActionT]]]":
     """The test for ``condition`` and the branch on which it holds (``_db_rule_gen_32``)."""
     op = {Op.NE: Op.EQ, Op.LT: Op.GE, Op.LE: Op.GT}.get(condition.op, condition.op)
-    test: _Test[ActionT] = _test(condition, op, high=False)
+    test: Test[ActionT] = _test(condition, op, high=False)
     return test, [test.true if op is condition.op else test.false]
 
 
-def _cut_64(condition: Arg) -> "tuple[_Test[ActionT], list[_Branch[ActionT]]]":
+def _cut_64(condition: Arg) -> "tuple[Test[ActionT], list[Branch[ActionT]]]":
     """The tests for ``condition``, and the branches on which it holds (``_db_rule_gen_64``)."""
     if condition.op in (Op.EQ, Op.MASKED_EQ, Op.NE):
         op = Op.MASKED_EQ if condition.op is Op.MASKED_EQ else Op.EQ
-        high: _Test[ActionT] = _test(condition, op, high=True)
-        low: _Test[ActionT] = _test(condition, op, high=False)
-        high.true.level = [low]
+        high: Test[ActionT] = _test(condition, op, high=True)
+        low: Test[ActionT] = _test(condition, op, high=False)
+        high.true.lead_to([low])
         return high, [high.false, low.false] if condition.op is Op.NE else [low.true]
-    greater: _Test[ActionT] = _test(condition, Op.GT, high=True)
-    equal: _Test[ActionT] = _test(condition, Op.EQ, high=True)
+    greater: Test[ActionT] = _test(condition, Op.GT, high=True)
+    equal: Test[ActionT] = _test(condition, Op.EQ, high=True)
     low = _test(condition, Op.GT if condition.op in (Op.GT, Op.LE) else Op.GE, high=False)
-    greater.false.level = [equal]
-    equal.true.level = [low]
+    greater.false.lead_to([equal])
+    equal.true.lead_to([low])
     if condition.op in (Op.GT, Op.GE):
         return greater, [greater.true, low.true]
     return greater, [equal.false, low.false]
 
 
-def _test(condition: Arg, op: Op, *, high: bool) -> _Test[ActionT]:
+def _test(condition: Arg, op: Op, *, high: bool) -> Test[ActionT]:
     shift = 32 if high else 0
     masked = condition.op is Op.MASKED_EQ
     mask = (condition.value if masked else 2**64 - 1) >> shift & _LOW
     datum = (condition.value_two if masked else condition.value) >> shift & mask
-    return _Test((condition.index, high), op, mask, datum, condition)
+    return Test((condition.index, high), op, mask, datum, condition)
 
 
-def _insert(level: list[_Test[ActionT]], new: _Test[ActionT]) -> None:
-    """Put ``new`` where it belongs on ``level``, or join it with the test that is the same (``_db_tree_add``)."""
-    for place, existing in enumerate(level):
+def _insert(branch: Branch[ActionT], level: list[Test[ActionT]], new: Test[ActionT]) -> None:
+    """Put ``new`` where it belongs on the level of ``branch``, or join it with the same test (``_db_tree_add``).
+
+    :raises Endless: another branch has put ``new`` on the shared level before this branch's entry.
+    """
+    start = next(place for place, test in enumerate(level) if test is branch.entry)
+    for place in range(start, len(level)):
+        existing = level[place]
         if existing is new:
             return
         if existing.same(new):
             _join(existing, new)
             return
         if new.before(existing):
+            if place and level[place - 1] is new:
+                raise Endless
             level.insert(place, new)
+            if existing is branch.entry:
+                branch.entry = new
             return
     level.append(new)
 
 
-def _join(existing: _Test[ActionT], new: _Test[ActionT]) -> None:
+def _join(existing: Test[ActionT], new: Test[ActionT]) -> None:
     ends_here = existing.leaf() or new.leaf()
     if not _take_action(existing.true, new.true, ends_here=ends_here) and _supersedes(existing, new):
         existing.true.action = new.true.action
@@ -178,19 +202,19 @@ def _join(existing: _Test[ActionT], new: _Test[ActionT]) -> None:
         if other.level is None:
             continue
         if mine.level is not None:
-            _insert(mine.level, other.level[0])
+            _insert(mine, mine.level, other.entry or other.level[0])
         elif mine.action is None:
-            mine.level = other.level
+            mine.lead_to(other.level)
         else:
             return  # the existing rule asks for less and so covers the new one
 
 
-def _supersedes(existing: _Test[ActionT], new: _Test[ActionT]) -> bool:
+def _supersedes(existing: Test[ActionT], new: Test[ActionT]) -> bool:
     """Of two lower limits with the same upper word the greater one decides what lies above that word."""
     return new.word[1] and new.condition.value > existing.condition.value
 
 
-def _take_action(mine: _Branch[ActionT], other: _Branch[ActionT], *, ends_here: bool) -> bool:
+def _take_action(mine: Branch[ActionT], other: Branch[ActionT], *, ends_here: bool) -> bool:
     """Give ``mine`` the action of ``other`` where it has none. False: both have one, and they differ."""
     if other.action is None or mine.action == other.action:
         return True
@@ -200,36 +224,19 @@ def _take_action(mine: _Branch[ActionT], other: _Branch[ActionT], *, ends_here: 
         return False
     if any(action != other.action for action in _actions(mine.level or ())):
         raise Conflict
-    mine.level, mine.action = None, other.action
+    mine.level, mine.entry, mine.action = None, None, other.action
     return True
 
 
-def _actions(level: Iterable[_Test[ActionT]]) -> Iterator[ActionT]:
-    for test in level:
+def _actions(level: Iterable[Test[ActionT]]) -> Iterator[ActionT]:
+    for test in _tests(level):
         for branch in (test.true, test.false):
             if branch.action is not None:
                 yield branch.action
-            yield from _actions(branch.level or ())
 
 
-def _decide(level: list[_Test[ActionT]], arguments: Sequence[int]) -> ActionT | None:
-    """The first test of the level that leads to an action (``_gen_bpf_chain``: a branch that leads nowhere goes on
-    here).
-    """
+def _tests(level: Iterable[Test[ActionT]]) -> Iterator[Test[ActionT]]:
     for test in level:
-        index, high = test.word
-        word = (arguments[index] >> 32 if high else arguments[index]) & test.mask
-        if test.op is Op.GT:
-            holds = word > test.datum
-        elif test.op is Op.GE:
-            holds = word >= test.datum
-        else:
-            holds = word == test.datum
-        branch = test.true if holds else test.false
-        if branch.level is not None:
-            action = _decide(branch.level, arguments)
-            if action is not None:
-                return action
-        elif branch.action is not None:
-            return branch.action
-    return None
+        yield test
+        yield from _tests(test.true.level or ())
+        yield from _tests(test.false.level or ())
