@@ -72,7 +72,7 @@ def with_token(credentials: Credentials, token: str) -> OfficialClient:
     return OfficialClient(Connection(Target(credentials.server), context, FixedToken(token)))
 
 
-def wait_for(done: Callable[[], bool], seconds: float = 30) -> None:
+def wait_for(done: Callable[[], bool], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not done():
         assert time.monotonic() < deadline, "in vain"
@@ -326,8 +326,8 @@ class TestLogs:
             assert not reading.done()
             started = time.monotonic()
             stream.close()
-            assert len(reading.result(5)) == script.count("echo")
-            assert time.monotonic() - started < 1
+            assert len(reading.result(30)) == script.count("echo")
+            assert time.monotonic() - started < 10
 
     def test_a_hundred_streams_at_once_leave_room_for_requests(
         self, kube: OfficialClient, credentials: Credentials, namespace: str, caplog: pytest.LogCaptureFixture
@@ -347,12 +347,12 @@ class TestLogs:
         with ThreadPoolExecutor(len(streams)) as pool:
             reading = [pool.submit(read, stream) for stream in streams]
             for _ in streams:
-                assert heard.acquire(timeout=30)
+                assert heard.acquire(timeout=60)
             started = time.monotonic()
             client.get(PODS.path(namespace, "talker"))
-            assert time.monotonic() - started < 5
+            assert time.monotonic() - started < 20
             client.close()
-            assert [stream.result(10) for stream in reading] == [1] * len(streams)
+            assert [stream.result(30) for stream in reading] == [1] * len(streams)
         assert caplog.messages == [], "urllib3 warns of connections that it cannot keep"
 
     def test_a_pod_that_is_not_there(self, kube: OfficialClient, namespace: str) -> None:

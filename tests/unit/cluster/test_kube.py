@@ -218,10 +218,10 @@ class TestRepetition:
         client = client_of(serve(busy))
         with ThreadPoolExecutor(1) as pool:
             request = pool.submit(client.get, PATH)
-            assert waiting.wait(5)
+            assert waiting.wait(20)
             client.close()
             with pytest.raises(Unreachable, match="closed"):
-                request.result(5)
+                request.result(20)
 
 
 class TestIdentity:

@@ -78,6 +78,13 @@ def test_no_answer(silent_port: int, authority: Authority, monkeypatch: pytest.M
     assert "does not answer" in failure(Target(f"https://127.0.0.1:{silent_port}"), authority).what
 
 
+def test_no_answer_to_the_tls_greeting(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kube, "CONNECT_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        error = failure(Target(f"https://127.0.0.1:{silent.getsockname()[1]}"), authority)
+    assert "did not answer in time" in error.what
+
+
 def test_address_not_authorized(silent_port: int, authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kube, "CONNECT_SECONDS", 0.2)
     target = Target(f"https://127.0.0.1:{silent_port}", cluster="shop", resource_group="rg", address_ranges=True)

@@ -179,13 +179,13 @@ def test_stop_ends_a_silent_watch_soon(serve: Serve, client_of: ClientOf) -> Non
         while not collection.versions:
             time.sleep(0.01)
         stop.set()
-        assert watching.result(2) == []
+        assert watching.result(20) == []
 
 
 def test_a_silent_watch_ends_with_its_time(serve: Serve, client_of: ClientOf) -> None:
     started = time.monotonic()
     assert list(watch(client_of(serve(Collection([listing(5)], []))), seconds=0.3)) == []
-    assert 0.3 <= time.monotonic() - started < 2
+    assert 0.3 <= time.monotonic() - started < 10
 
 
 def test_leaving_the_iteration_leaves_no_thread(serve: Serve, client_of: ClientOf) -> None:
@@ -193,7 +193,7 @@ def test_leaving_the_iteration_leaves_no_thread(serve: Serve, client_of: ClientO
     events = watch(client)
     assert next(events).type == "ADDED"
     events.close()
-    deadline = time.monotonic() + 3
+    deadline = time.monotonic() + 20
     while any(thread.name == "watch-stop" for thread in threading.enumerate()):
         assert time.monotonic() < deadline
         time.sleep(0.05)
