@@ -1,0 +1,70 @@
+# --------------------------------------------------------------------------------------------
+# Copyright (c) the az-aks-seccomp authors. Licensed under the MIT License.
+# --------------------------------------------------------------------------------------------
+"""Pod templates inside objects, whatever their kind, and the seccomp profile of each container in them.
+
+A container's own ``seccompProfile`` beats the pod's (kubelet, ``pkg/kubelet/kuberuntime/helpers.go``:
+``getSeccompProfile``), so a profile that has to hold is put on containers, not on the pod.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from azext_seccomp.cluster.interface import JsonObject
+
+CONTAINER_LISTS = ("initContainers", "containers", "ephemeralContainers")
+
+# Where kinds keep the pods that they make: workloads (custom ones too, such as Argo's Rollout), CronJob, PodTemplate.
+_TEMPLATES = (("spec", "template"), ("spec", "jobTemplate", "spec", "template"), ("template",))
+
+
+class PodTemplate(NamedTuple):
+    """``metadata`` and ``spec`` of the pods of an object; parts of it, not copies."""
+
+    metadata: JsonObject
+    spec: JsonObject
+
+
+def pod_template(found: JsonObject) -> PodTemplate | None:
+    """The template of an object (a Pod is its own); None when it makes no pods."""
+    if found.get("kind") == "Pod" and found.get("apiVersion") == "v1":
+        return _template(found)
+    for path in _TEMPLATES:
+        inner: Any = found
+        for part in path:
+            inner = inner.get(part) if isinstance(inner, dict) else None
+        template = _template(inner)
+        if template is not None:
+            return template
+    return None
+
+
+def containers_of(spec: Mapping[str, Any]) -> Iterator[JsonObject]:
+    """Every container of a pod's spec: init, usual, ephemeral."""
+    for kind in CONTAINER_LISTS:
+        for container in spec.get(kind) or ():
+            if isinstance(container, dict):
+                yield container
+
+
+def put_profile(spec: JsonObject, localhost_profile: str) -> None:
+    """Make every container of the spec run under a file of the node; what it had before is gone.
+
+    :param localhost_profile: path below the kubelet's seccomp directory.
+    """
+    for container in containers_of(spec):
+        context = container.get("securityContext")
+        profile = {"type": "Localhost", "localhostProfile": localhost_profile}
+        container["securityContext"] = {**(context if isinstance(context, dict) else {}), "seccompProfile": profile}
+
+
+def _template(found: Any) -> PodTemplate | None:
+    if not isinstance(found, dict):
+        return None
+    spec = found.get("spec")
+    if not isinstance(spec, dict) or not isinstance(spec.get("containers"), list):
+        return None
+    metadata = found.get("metadata")
+    if not isinstance(metadata, dict):
+        metadata = found["metadata"] = {}
+    return PodTemplate(metadata, spec)
