@@ -125,6 +125,7 @@ class ArmStand:
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
+    request_queue_size = 128
 
     def use(self, layout: Layout, name: str) -> None:
         """Serve over TLS. The handshake is left to the thread of the connection, so that a slow one holds up nobody."""
