@@ -49,7 +49,7 @@ class ControlPlane:
         kubeconfig = self._layout.kubeconfig
         return (
             run(
-                "kubectl", "--kubeconfig", kubeconfig, "get", "--raw", "/readyz", "--request-timeout=2s", check=False
+                "kubectl", "--kubeconfig", kubeconfig, "get", "--raw", "/readyz", "--request-timeout=10s", check=False
             ).returncode
             == 0
         )
@@ -79,7 +79,7 @@ class ControlPlane:
             "--allow-privileged=true", "--profiling=false", "--event-ttl=1h",
             "--max-requests-inflight=2000", "--max-mutating-requests-inflight=1000",
         )  # fmt: skip
-        self._daemons.wait_ready(API_SERVER, self.ready, 60)
+        self._daemons.wait_ready(API_SERVER, self.ready, 120)
 
     def start_controller_manager(self, more: Sequence[str] = ()) -> None:
         """:param more: further arguments."""
@@ -115,7 +115,7 @@ class ControlPlane:
             "--auto-compaction-mode", "periodic", "--auto-compaction-retention", "10m",
             "--quota-backend-bytes", str(4 << 30),
         )  # fmt: skip
-        self._daemons.wait_ready(ETCD, lambda: _listens(layout.etcd_port), 20)
+        self._daemons.wait_ready(ETCD, lambda: _listens(layout.etcd_port), 60)
 
     def _client(self, user: str) -> list[str]:
         kubeconfig = self._layout.state / f"{user}.kubeconfig"

@@ -82,7 +82,7 @@ class Node:
         )  # fmt: skip
 
     def wait_for_containerd(self) -> None:
-        self._daemons.wait_ready(self.containerd, lambda: self.execute(*self._ctr("version"), check=False)[0] == 0, 30)
+        self._daemons.wait_ready(self.containerd, lambda: self.execute(*self._ctr("version"), check=False)[0] == 0, 60)
 
     def import_image(self, archive: Path) -> None:
         """Give the node an image from an OCI archive."""

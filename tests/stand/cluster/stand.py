@@ -7,6 +7,7 @@ import fcntl
 import json
 import logging
 import shutil
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -21,8 +22,9 @@ from .images import ensure_images
 from .layout import Layout, node_name, own_address
 from .network import Network
 from .node import Node
-from .shell import StandError, output, run, wait_until
+from .shell import StandError, run, wait_until
 
+HEALTH_SECONDS = 45.0
 PROCESS_EVENTS = "process-events"
 # kept over down and up: the authority, which certificates outside the cluster hang on, and the lock
 KEPT = ("pki", "lock", "log")
@@ -65,7 +67,7 @@ class Stand:
             raise StandError("0 to 99 nodes")
         with self._locked():
             running = self._running()
-            if running is not None and running.nodes == nodes and self.healthy():
+            if running is not None and running.nodes == nodes and self._becomes_healthy():
                 self._update_images()
                 return
             packages.ensure_installed(*packages.RUNTIME_PACKAGES)
@@ -83,13 +85,24 @@ class Stand:
 
     def healthy(self) -> bool:
         """Whether all programs run, the API server answers and every node is Ready."""
+        return self._alive() and self.control_plane().ready() and self._ready_nodes() >= set(self.node_names)
+
+    def _alive(self) -> bool:
+        """Whether all programs run."""
         if self._running() is None or any(self._daemons.pid(name) is None for name in (*PROGRAMS, PROCESS_EVENTS)):
             return False
-        return (
-            all(node.running() for node in self.nodes())
-            and self.control_plane().ready()
-            and self._ready_nodes() >= set(self.node_names)
-        )
+        return all(node.running() for node in self.nodes())
+
+    def _becomes_healthy(self) -> bool:
+        """As ``healthy``, with patience for a machine that is busy: a stand in use is not replaced lightly."""
+        if not self._alive():
+            return False
+        try:
+            wait_until(self.healthy, "health", HEALTH_SECONDS)
+        except StandError as error:
+            log.info("the stand that runs is replaced: %s", error)
+            return False
+        return True
 
     # -- parts, for tests
 
@@ -175,7 +188,7 @@ class Stand:
             node.start_kubelet()
         self._note_images(archives)
         wait_until(lambda: self._ready_nodes() >= set(self.node_names), "nodes Ready", 60 + 10 * nodes)
-        wait_until(self._has_default_account, "service account of the namespace default", 30)
+        wait_until(self._has_default_account, "service account of the namespace default", 60)
 
     def _clear(self) -> None:
         """Remove whatever is there, of a running stand or of one that was killed half-way."""
@@ -208,13 +221,13 @@ class Stand:
         images = {reference: archive.name for reference, archive in archives.items()}
         self._note(replace(self._required(), images=images))
 
-    def _kubectl(self, *argv: str) -> str:
-        return output("kubectl", "--kubeconfig", self.kubeconfig, *argv)
-
     def _ready_nodes(self) -> set[str]:
+        """Names of the nodes that are Ready; none when the API server does not answer."""
+        answer = self._kubectl("get", "nodes", "-o", "json", "--request-timeout=20s")
+        items = json.loads(answer.stdout)["items"] if answer.returncode == 0 else []
         return {
             node["metadata"]["name"]
-            for node in json.loads(self._kubectl("get", "nodes", "-o", "json"))["items"]
+            for node in items
             if any(one["type"] == "Ready" and one["status"] == "True" for one in node["status"].get("conditions", []))
         }
 
