@@ -200,7 +200,7 @@ class OfficialClient:
             except (HTTPError, OSError) as error:
                 failure, delay = self._after_break(request, error, attempt)
             if delay is None:
-                raise failure from None
+                raise failure from None  # the official client's exception shows headers and body where it is printed
             self._closed.wait(delay)
 
     def _send(self, request: Request, token: str) -> tuple[BaseHTTPResponse, bytes]:

@@ -21,6 +21,8 @@ from requests.utils import get_environ_proxies, select_proxy
 from urllib3.connection import HTTPSConnection
 from urllib3.connectionpool import HTTPSConnectionPool
 
+from azext_seccomp.errors import Unsupported
+
 # As many as there can be nodes (AKS: 5,000) and some: urllib3 warns of each connection above this. Those of streams are
 # closed when they come back, so what stays open is as many as there were parallel requests.
 _KEPT_CONNECTIONS = 8192
@@ -115,7 +117,7 @@ def pool_manager(
     """Connections to ``server`` (an https URL).
 
     :param proxy_url: proxy from the kubeconfig; without it HTTPS_PROXY and NO_PROXY decide, read as az itself reads
-        them.
+        them. Raises Unsupported for a proxy that is neither http nor https.
     """
     options: dict[str, Any] = {
         "maxsize": _KEPT_CONNECTIONS,
@@ -125,7 +127,7 @@ def pool_manager(
     }
     if tls_server_name:
         options["server_hostname"] = tls_server_name
-    proxy = proxy_url or select_proxy(server, get_environ_proxies(server, no_proxy=None))
+    proxy = _http_proxy(proxy_url or select_proxy(server, get_environ_proxies(server, no_proxy=None)) or "")
     manager = _Proxied(proxy, proxy_headers=_proxy_login(proxy), **options) if proxy else _Direct(**options)
     manager.pool_classes_by_scheme = {**manager.pool_classes_by_scheme, "https": _Pool}
     return manager
@@ -138,6 +140,17 @@ def _keepalive() -> list[tuple[int, int, int]]:
         if hasattr(socket, name)
     ]
     return [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1), *known]
+
+
+def _http_proxy(proxy: str) -> str:
+    if proxy and "://" not in proxy:
+        return f"http://{proxy}"
+    if proxy and urlsplit(proxy).scheme not in ("http", "https"):
+        raise Unsupported(
+            "The proxy that is set for the API server is neither http nor https.",
+            fix="Set HTTPS_PROXY to an http or https proxy, or add the API server to NO_PROXY.",
+        )
+    return proxy
 
 
 def _proxy_login(proxy: str) -> dict[str, str]:

@@ -17,7 +17,7 @@ from azext_seccomp.cluster.kube import OfficialClient
 from azext_seccomp.cluster.request import Request
 from azext_seccomp.cluster.target import Target
 from azext_seccomp.cluster.tls import client_context
-from azext_seccomp.errors import Unreachable
+from azext_seccomp.errors import Unreachable, Unsupported
 from tests.unit.cluster.certificates import Authority
 from tests.unit.cluster.scripted import Exchange, Script, Server
 
@@ -181,6 +181,19 @@ class TestProxy:
             assert client_of(server).get("/version") == {"peer": ""}
         assert reached[0].startswith(f"CONNECT 127.0.0.1:{server.port} ".encode())
         assert base64.b64encode(b"user:pass!") in reached[0]
+
+    def test_may_lack_its_scheme(self, serve: Serve, client_of: ClientOf, monkeypatch: pytest.MonkeyPatch) -> None:
+        with self.running(b"200 OK", []) as port:
+            monkeypatch.setenv("HTTPS_PROXY", f"127.0.0.1:{port}")
+            assert client_of(serve(answer)).get("/version") == {"peer": ""}
+
+    def test_of_another_kind_is_refused(
+        self, serve: Serve, client_of: ClientOf, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("ALL_PROXY", "socks5://user:secret@127.0.0.1:1080")
+        with pytest.raises(Unsupported) as caught:
+            client_of(serve(answer))
+        assert "secret" not in str(vars(caught.value))
 
     def test_no_proxy_is_respected(
         self, serve: Serve, client_of: ClientOf, closed_port: int, monkeypatch: pytest.MonkeyPatch
