@@ -232,10 +232,10 @@ class Stand:
         }
 
     def _has_default_account(self) -> bool:
-        return (
-            run("kubectl", "--kubeconfig", self.kubeconfig, "get", "serviceaccount", "default", check=False).returncode
-            == 0
-        )
+        return self._kubectl("get", "serviceaccount", "default").returncode == 0
+
+    def _kubectl(self, *argv: str) -> subprocess.CompletedProcess[bytes]:
+        return run("kubectl", "--kubeconfig", self.kubeconfig, *argv, check=False)
 
     def _running(self) -> Running | None:
         try:
