@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help setup lint test demo stand-up stand-down clean
 
-PYTHON := .venv/bin/python
+BIN := .venv/bin
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -14,5 +14,24 @@ setup: .venv/.ready ## .venv/ with azure-cli, our dependencies and the tools; sy
 .venv/.ready: requirements-dev.txt setup.py scripts/setup
 	scripts/setup
 
-clean: ## remove what the targets above made in this checkout (not the stand's caches)
+lint: setup ## style, types, layers, and the rules of Azure for commands
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	scripts/azdev-linter
+
+test: setup ## all tests that this machine can run, on a local Kubernetes; names what it skips
+	scripts/test
+
+demo: setup ## a local Kubernetes, a workload, and what `az aks seccomp audit` finds in it
+	scripts/demo
+
+stand-up: setup ## start the local Kubernetes and the fake Azure; scripts/az is then signed in to them
+	scripts/stand up
+
+stand-down: setup ## stop both
+	scripts/stand down
+
+clean: ## remove what was made in this checkout (not the caches of the local Kubernetes)
 	rm -rf .venv .state build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
