@@ -11,7 +11,6 @@ RUNTIMES = ("docker", "containerd", "cri-o", "podman")
 
 # Name -> default. A boolean flag needs no value; all others take one.
 BOOLEANS = {
-    "annotate-config": False,
     "auto-mount-filesystems": True,
     "auto-sd-unit-restart": False,
     "collect-ustack": False,
