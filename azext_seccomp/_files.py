@@ -3,12 +3,17 @@
 # --------------------------------------------------------------------------------------------
 """Reading of the files that a command line names: bounded, and with errors that name the file."""
 
+from __future__ import annotations
+
 import os
 import stat
 import sys
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from azext_seccomp.errors import FileProblem, InvalidInput
+
+if TYPE_CHECKING:
+    from azext_seccomp.profile.source import Options, Source
 
 STDIN = "-"
 
@@ -49,3 +54,16 @@ def _bounded(file: BinaryIO, name: str, limit: int) -> bytes:
     if len(data) > limit:
         raise InvalidInput(f"{name} is larger than {limit // 1024} KiB.", fix="Check that it is the right file.")
     return data
+
+
+def read_profile(word: str, options: Options) -> Source:
+    """The profile that ``--profile`` names: a file, ``-`` for standard input, or RuntimeDefault.
+
+    :raises FileProblem: the file cannot be read.
+    :raises InvalidInput: it is not a profile, or RuntimeDefault lacks what it depends on.
+    """
+    from azext_seccomp.profile.source import is_runtime_default, load, runtime_default
+
+    if is_runtime_default(word):
+        return runtime_default(options)
+    return load(read_file(word), name_of(word), options)

@@ -47,7 +47,8 @@ class Region:
 
     def split(self, condition: Arg) -> "list[Region]":
         """Disjoint parts that together are this region; ``condition`` is true in all of a part or in none of it."""
-        parts = [self.where(condition), *(self.where_all(opposite) for opposite in opposites(condition))]
+        limit = self.arguments[condition.index].limit
+        parts = [self.where(condition), *(self.where_all(opposite) for opposite in opposites(condition, limit))]
         return [part for part in parts if part is not None]
 
     def example(self) -> tuple[int, ...]:

@@ -34,14 +34,20 @@ def holds(condition: Arg, value: int) -> bool:
             return value & compared == condition.value_two
 
 
-def opposites(condition: Arg) -> tuple[tuple[Arg, ...], ...]:
+def opposites(condition: Arg, limit: int = MAX_64) -> tuple[tuple[Arg, ...], ...]:
     """The complement of ``condition`` as disjoint conjunctions, each of positive conditions.
 
-    A masked comparison fails when some bit of the mask differs: one alternative for each bit, in which the bits
-    before it agree.
+    A masked comparison fails when some bit of the mask differs: one alternative for each bit, in which the bits before
+    it agree. Where the mask stands for a range of values there are but two: below and above it.
+
+    :param limit: the greatest value there is.
     """
     if condition.op is not Op.MASKED_EQ:
         return ((replace(condition, op=_OPPOSITE[condition.op]),),)
+    size = _block_size(condition.value, limit)
+    if size:
+        last = condition.value_two + size - 1
+        return ((replace(condition, op=Op.LT, value=condition.value_two),), (replace(condition, op=Op.GT, value=last),))
     alternatives: list[tuple[Arg, ...]] = []
     agreeing = 0
     for bit in _bits(condition.value):
@@ -87,7 +93,10 @@ class Values:
                 datum = condition.value_two
                 if datum & ~value or (datum ^ self.bits) & value & self.mask:
                     return None
-                narrowed = replace(self, mask=self.mask | value, bits=self.bits | datum)
+                if size := _block_size(value, self.limit):
+                    narrowed = replace(self, low=max(self.low, datum), high=min(self.high, datum + size - 1))
+                else:
+                    narrowed = replace(self, mask=self.mask | value, bits=self.bits | datum)
         return None if narrowed.smallest() is None else narrowed
 
     def smallest(self) -> int | None:
@@ -143,6 +152,12 @@ class Values:
                     top <<= 1
             value = (start & ~(top - 1) | top) & ~self.mask | self.bits
         return value if value <= self.high else None
+
+
+def _block_size(mask: int, limit: int) -> int:
+    """How many values in a row meet a comparison with ``mask``; 0 when they are not in a row."""
+    size = limit - mask + 1
+    return 0 if size & (size - 1) or size > limit else size
 
 
 def _bits(number: int) -> Iterator[int]:

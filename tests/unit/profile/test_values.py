@@ -43,8 +43,13 @@ def test_a_conjunction_of_conditions_is_the_set_of_numbers_that_meet_them(chosen
 @given(conditions())
 def test_opposites_are_disjoint_and_leave_nothing_out(condition: Arg) -> None:
     for number in range(LIMIT + 1):
-        met = [alternative for alternative in opposites(condition) if all(holds(part, number) for part in alternative)]
+        met = [alternative for alternative in opposites(condition, LIMIT) if all(holds(part, number) for part in alternative)]
         assert len(met) == (0 if holds(condition, number) else 1)
+
+
+def test_a_range_in_the_form_of_a_mask_has_two_opposites() -> None:
+    block = Arg(0, MAX_64 ^ 3, Op.MASKED_EQ, 8)
+    assert opposites(block) == ((Arg(0, 8, Op.LT, 8),), (Arg(0, 11, Op.GT, 8),))
 
 
 @given(st.lists(conditions(), max_size=5))
