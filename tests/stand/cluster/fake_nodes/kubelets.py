@@ -145,7 +145,8 @@ class Kubelets:
 
     def _read_config_map(self, namespace: str, name: str) -> dict[str, installer.File]:
         _, answer = self._api.request("GET", f"/api/v1/namespaces/{namespace}/configmaps/{name}")
-        contents = {key: base64.b64decode(value) for key, value in answer.get("binaryData", {}).items()}
+        contents = {key: value.encode() for key, value in answer.get("data", {}).items()}
+        contents |= {key: base64.b64decode(value) for key, value in answer.get("binaryData", {}).items()}
         return {key: installer.File(hashlib.sha256(data).hexdigest(), len(data)) for key, data in contents.items()}
 
     def _delete(self, pod: dict[str, Any]) -> None:
