@@ -15,16 +15,16 @@ from typing import Literal
 from azext_seccomp.cluster.text import printable
 from azext_seccomp.errors import ServerFault
 
-EntryKind = Literal["file", "link", "other"]
+EntryKind = Literal["file", "link", "other", "closed"]
 
 _HEADER = re.compile(r"aks-seccomp 1 (here|log) ([0-9]{1,9})", re.ASCII)
 _RESULT = re.compile(
     r"([0-9]{1,4}) (placed|present|different|removed|absent|refused|failed) ([0-9a-f]{64}|-)(?: (.*))?", re.ASCII
 )
 _ENTRY = re.compile(
-    r"(file|link|other) ([0-9a-f]{64}|-) ([0-9]{1,19}|-) (=[0-9a-f]{2,8192}|[A-Za-z0-9._/-]{1,4096})", re.ASCII
+    r"(file|link|other|closed) ([0-9a-f]{64}|-) ([0-9]{1,19}|-) (=[0-9a-f]{2,8192}|[A-Za-z0-9._/-]{1,4096})", re.ASCII
 )
-_KINDS: dict[str, EntryKind] = {"file": "file", "link": "link", "other": "other"}
+_KINDS: dict[str, EntryKind] = {"file": "file", "link": "link", "other": "other", "closed": "closed"}
 _DETAIL_LIMIT = 200
 _MAX_LINES = 600  # a little more than the script lists
 _MAX_LINE_BYTES = 16 * 1024

@@ -13,7 +13,8 @@
 #
 #   aks-seccomp 1 here|log TOTAL        log: the lines are in the container's log instead, they would not fit
 #   NUMBER STATUS SHA256|- DETAIL       place, remove
-#   file|link|other SHA256|- SIZE|- NAME   list, remove-tree; NAME with other bytes than A-Z a-z 0-9 . _ / - is = and its hex digits
+#   file|link|other|closed SHA256|- SIZE|- NAME   list, remove-tree; closed: a directory that cannot be read; NAME with
+#                                                 other bytes than A-Z a-z 0-9 . _ / - is = and its hex digits
 #   error DETAIL
 #   end
 set -u
@@ -176,15 +177,24 @@ tell_of() {
         [ "${size#-}" = '' ] || [ "$size" -gt "$hashed_bytes" ] || hash_of "$1"
         say "file ${found:--} $size $name"
     else
-        say "other - - $name"
+        say "${2:-other} - - $name"
     fi
+}
+
+# Root without capabilities is kept out of directories like anybody else, and test -r does not know that in every shell.
+is_open() {
+    (cd "$1" && ls) > /dev/null 2>&1
 }
 
 # Every entry below directory $1, which is at depth $2.
 walk() {
     for entry in "$1"/* "$1"/.[!.]* "$1"/..?*; do
         if [ -d "$entry" ] && [ ! -L "$entry" ] && [ "$2" -lt "$deepest" ]; then
-            walk "$entry" $(($2 + 1))
+            if is_open "$entry"; then
+                walk "$entry" $(($2 + 1))
+            else
+                tell_of "$entry" closed
+            fi
         elif [ -L "$entry" ] || [ -e "$entry" ]; then
             tell_of "$entry"
         fi

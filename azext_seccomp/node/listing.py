@@ -14,6 +14,12 @@ from azext_seccomp.node.paths import is_own
 from azext_seccomp.node.placement import NodeListing
 
 _PATH_LIMIT = 512
+_DETAILS = {
+    "file": "",
+    "link": "a symbolic link",
+    "other": "not a file",
+    "closed": "a directory that the installer may not read",
+}
 
 
 def rows(listings: Sequence[NodeListing], skipped: Iterable[tuple[Node, str]] = ()) -> list[dict[str, Any]]:
@@ -41,7 +47,9 @@ def rows(listings: Sequence[NodeListing], skipped: Iterable[tuple[Node, str]] = 
 
 
 def _found(one: NodeListing, entry: Entry, everywhere: bool) -> dict[str, Any]:
-    detail = {"file": "", "link": "a symbolic link", "other": "not a file"}[entry.kind]
+    detail = _DETAILS[entry.kind]
+    if entry.kind == "file" and not entry.sha256:
+        detail = "too large for a profile, or the installer may not read it"
     return {
         **_row(one.node, one.pool, "found", detail),
         "localhostProfile": printable(entry.path, _PATH_LIMIT),

@@ -81,8 +81,8 @@ def place(
 ) -> list[NodeOutcome]:
     """Make every file be on every node, with exactly its content, read back there. The namespace has to exist.
 
-    A file that is there already is not written again; one of the same name with another content is replaced with
-    ``force`` only.
+    The API server does not know which nodes have a file, so each gets an installer, which looks first: a file that is
+    there already is not written again; one of the same name with another content is replaced with ``force`` only.
 
     :return: the outcomes by node, then by file, in the orders given.
     :raises InvalidInput: no file, more than ``MAX_FILES``, or two for one path.

@@ -16,7 +16,7 @@ import pytest
 
 from azext_seccomp.cluster.connection import connection
 from azext_seccomp.cluster.credentials import parse_kubeconfig
-from azext_seccomp.cluster.interface import CONFIG_MAPS, PODS
+from azext_seccomp.cluster.interface import CONFIG_MAPS, NAMESPACES, PODS
 from azext_seccomp.cluster.kube import OfficialClient
 from azext_seccomp.cluster.namespace import NAMESPACE, new_session_id, selector
 from azext_seccomp.cluster.target import Target
@@ -93,8 +93,15 @@ def left(kube: OfficialClient) -> list[str]:
     ]
 
 
+def released(kube: OfficialClient) -> bool:
+    """Whether our namespace is gone, or somebody else uses it."""
+    if any(kube.list(PODS.path(NAMESPACE), labels=selector())):
+        return True
+    return NAMESPACE not in (one["metadata"]["name"] for one in kube.list(NAMESPACES.path()))
+
+
 def test_a_profile_from_placing_to_removal(
-    place: Command, listed: Command, remove: Command, stand: Stand, name: str
+    place: Command, listed: Command, remove: Command, stand: Stand, kube: OfficialClient, name: str
 ) -> None:
     path = f"aks-seccomp/{name}.json"
     placed = place()
@@ -108,6 +115,7 @@ def test_a_profile_from_placing_to_removal(
     assert all(row["ours"] and row["onAllNodes"] for row in found)
     removed = remove("--yes")
     assert (removed.code, [row["status"] for row in removed.json]) == (0, ["removed", "removed"])
+    wait_for(lambda: released(kube))
 
 
 def test_tables_name_node_and_file_and_query_gives_the_value_for_a_manifest(place: Command, name: str) -> None:
@@ -202,18 +210,21 @@ def test_somebody_who_may_only_look_is_told_what_is_missing(az: InProcessAz, pro
     assert "You may not create" in failed.err
 
 
-def test_a_terminated_az_leaves_nothing_in_the_cluster(az: InProcessAz, kube: OfficialClient, profile: Path) -> None:
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 1)])
+def test_an_az_that_is_ended_leaves_nothing_in_the_cluster(
+    az: InProcessAz, kube: OfficialClient, profile: Path, number: signal.Signals, code: int
+) -> None:
     command = ["aks", "seccomp", "profile", "place", *CLUSTER, "--profile", str(profile)]
     command += ["--installer-image", "localhost/aks-stand/none:1"]
     process = subprocess.Popen([sys.executable, "-m", "azure.cli", *command], env=os.environ, stderr=subprocess.PIPE)
     try:
         wait_for(lambda: any(kube.list(PODS.path(NAMESPACE), labels=selector(role=ROLE))))
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(number)
         _, written = process.communicate(timeout=SECONDS)
     finally:
         process.kill()
         process.wait()
-    assert process.returncode == 128 + signal.SIGTERM
+    assert process.returncode == code
     assert b"Traceback" not in written
     wait_for(lambda: not left(kube))
 

@@ -295,5 +295,45 @@ def test_a_deep_tree_is_cut_not_followed_for_ever(script: Callable[..., Answer],
     assert [(one.kind, one.path.count("/")) for one in script("list").entries] == [("other", 12)]
 
 
+@pytest.fixture
+def powerless(shell: list[str], tmp_path: Path) -> Callable[..., Answer]:
+    """Runs the script as root without capabilities, as in the pod."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to take its capabilities away")
+
+    def run(*arguments: str, contents: Sequence[bytes] = ()) -> Answer:
+        ran = run_script(["setpriv", "--bounding-set=-all", *shell], tmp_path, *arguments, contents=contents)
+        assert ran.returncode == 0, ran.stderr
+        answer = read_answer((tmp_path / "answer").read_text("ascii"))
+        assert answer is not None
+        return answer
+
+    return run
+
+
+def test_root_without_capabilities_is_enough(powerless: Callable[..., Answer], root: Path) -> None:
+    assert put(powerless, "aks-seccomp/a.json", OLD)[0] == "placed"
+    assert put(powerless, "aks-seccomp/a.json", NEW, "force")[0] == "placed"
+    assert [one.status for one in powerless("remove", "0", "aks-seccomp/a.json").results] == ["removed"]
+    assert list(root.iterdir()) == []
+
+
+def test_what_others_keep_closed_is_listed_as_such(powerless: Callable[..., Answer], root: Path) -> None:
+    for name, mode in (("closed", 0o700), ("half-closed", 0o744)):
+        (root / name).mkdir()
+        (root / name / "inner").touch()
+        (root / name).chmod(mode)
+        os.chown(root / name, 65535, 65535)
+    (root / "secret").write_bytes(OLD)
+    (root / "secret").chmod(0o600)
+    os.chown(root / "secret", 65535, 65535)
+    found = {one.path: (one.kind, one.sha256, one.size) for one in powerless("list").entries}
+    assert found == {
+        "closed": ("closed", "", None),
+        "half-closed": ("closed", "", None),
+        "secret": ("file", "", len(OLD)),
+    }
+
+
 def test_an_empty_directory_lists_nothing(script: Callable[..., Answer], root: Path) -> None:
     assert script("list") == Answer()

@@ -58,3 +58,13 @@ def test_names_given_by_others_are_fit_for_a_terminal() -> None:
     (row,) = rows([NodeListing("n1", "p", (hostile,), 1)])
     assert row["localhostProfile"] == "\\x1b[2J\\udcff"
     assert row["detail"] == "a symbolic link"
+
+
+def test_what_could_not_be_read_is_shown_with_the_reason() -> None:
+    entries = (Entry("huge", "file", "", 1 << 40), Entry("dir", "closed", "", None), Entry("pipe", "other", "", None))
+    details = [row["detail"] for row in rows([NodeListing("n1", "p", entries, 3)])]
+    assert details == [
+        "too large for a profile, or the installer may not read it",
+        "a directory that the installer may not read",
+        "not a file",
+    ]
