@@ -8,7 +8,7 @@ names are folded into one (the syscalls stay exact), and past twice the bound ev
 that does so spoils its own result, not that of others.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from azext_seccomp.gadget.event import Event
@@ -118,6 +118,12 @@ class Findings:
             for key, tally in self._tallies.items()
         ]
         return sorted(found, key=_most_frequent_first)
+
+    def keep(self, wanted: Callable[[ContainerKey], bool]) -> None:
+        """Forget the findings of all other containers; ``events`` stays what it is."""
+        self._tallies = {key: tally for key, tally in self._tallies.items() if wanted(key[:3])}
+        self._overflow = {key: count for key, count in self._overflow.items() if wanted(key)}
+        self._sizes = {key: size for key, size in self._sizes.items() if wanted(key)}
 
     def _admit(self, key: _Key, event: Event) -> _Tally | None:
         container = key[:3]

@@ -94,7 +94,7 @@ def build(
         "endedAt": utc_millisecond(run.ended_ns),
         "verdict": _overall(judged, ruled),
         "workloads": [_workload_row(workload, judgement) for workload, judgement in judged],
-        "findings": [_finding_row(one, advice) for one in ruled],
+        "findings": [finding_row(one, advice) for one in ruled],
         "notAuditable": [
             {"namespace": one.namespace, "pod": one.pod, "container": one.container, "reason": one.reason}
             for one in not_auditable
@@ -122,7 +122,8 @@ def _workload_row(workload: Workload, judgement: Judgement) -> Json:
     }
 
 
-def _finding_row(one: Ruled, advice: Advice) -> Json:
+def finding_row(one: Ruled, advice: Advice) -> Json:
+    """One finding as it stands in a report."""
     finding = one.finding
     return {
         "namespace": finding.namespace,

@@ -1,0 +1,98 @@
+# --------------------------------------------------------------------------------------------
+# Copyright (c) the az-aks-seccomp authors. Licensed under the MIT License.
+# --------------------------------------------------------------------------------------------
+"""The arguments of ``audit`` and ``cleanup``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from azure.cli.core.commands.parameters import get_enum_type
+
+if TYPE_CHECKING:
+    from azext_seccomp import SeccompCommandsLoader
+
+VERDICTS = ("blocked", "fallback", "inconclusive")
+
+
+def load_audit_arguments(loader: SeccompCommandsLoader) -> None:
+    """Register them. What commands that reach a cluster have in common is registered elsewhere."""
+    _audit(loader)
+    _images(loader)
+    with loader.argument_context("aks seccomp cleanup") as context:
+        context.argument("session", help="Only this session, as an audit's result and --dry-run show it. Default: all.")
+        context.argument("dry_run", action="store_true", help="Show what there is and remove nothing.")
+        context.argument(
+            "force",
+            action="store_true",
+            help="Do not wait to see whether a session is still running, and end those that are.",
+        )
+
+
+def _audit(loader: SeccompCommandsLoader) -> None:
+    with loader.argument_context("aks seccomp audit") as context:
+        context.argument(
+            "profile",
+            help="File with the profile that is to be enforced, as runtime-spec JSON; - reads standard input. "
+            "What it denies is logged for the audit, nothing is denied.",
+        )
+        context.argument(
+            "namespace",
+            help="Only pods of this namespace. With --manifest: the namespace of objects that do not name theirs "
+            "(default: default).",
+        )
+        context.argument(
+            "all_namespaces",
+            options_list=["--all-namespaces", "-A"],
+            action="store_true",
+            help="Pods of all namespaces. This is the default.",
+        )
+        context.argument(
+            "selector", options_list=["--selector", "-l"], help="Only pods that this label selector selects."
+        )
+        context.argument("pod_name", nargs="+", help="Only pods of these names, separated by spaces.")
+        context.argument(
+            "duration",
+            help="How long to watch: 90s, 5m, 1h, 1h30m; at most 24h. Ctrl-C ends it early and still reports.",
+        )
+        context.argument("follow", action="store_true", help="Show each call on standard error as it is made.")
+        context.argument(
+            "manifest",
+            options_list=["--manifest", "-f"],
+            help="YAML or JSON file whose objects are applied for the audit, all their containers under the audit "
+            "profile, and deleted afterwards; - reads standard input. Objects that exist already are refused.",
+        )
+        context.argument(
+            "keep",
+            action="store_true",
+            help="Leave the objects of the manifest, and the audit profile on the nodes, until cleanup removes them.",
+        )
+        context.argument(
+            "fail_on",
+            arg_type=get_enum_type(VERDICTS),
+            nargs="+",
+            help="Verdicts, separated by spaces, with which az exits with 10 (blocked), 11 (fallback) or "
+            "12 (inconclusive). Default: it exits with 0 whatever the verdict.",
+        )
+
+
+def _images(loader: SeccompCommandsLoader) -> None:
+    for command in ("audit", "cleanup"):
+        with loader.argument_context(f"aks seccomp {command}") as context:
+            context.argument(
+                "installer_image",
+                help="Image of the pods that work on the files of a node; needs sh and the tools of busybox or "
+                "coreutils. Default: mcr.microsoft.com/azurelinux/busybox:1.36, for cleanup the one that was used.",
+            )
+    with loader.argument_context("aks seccomp audit") as context:
+        context.argument(
+            "ig_image", help="Image with Inspektor Gadget's ig. Default: ig v0.51.0 of mcr.microsoft.com, by digest."
+        )
+        context.argument(
+            "gadget_image", help="Full reference of the gadget audit_seccomp. Default: v0.51.0 of mcr.microsoft.com."
+        )
+        context.argument(
+            "skip_gadget_verification",
+            action="store_true",
+            help="Do not verify the signature of the gadget, which mirrors of the image often lack.",
+        )

@@ -1,0 +1,149 @@
+# --------------------------------------------------------------------------------------------
+# Copyright (c) the az-aks-seccomp authors. Licensed under the MIT License.
+# --------------------------------------------------------------------------------------------
+"""The journal of a session: what it makes and where, written into the cluster before it is made.
+
+A run can be killed at any instant, on a machine that is never seen again. What it left is found by this record alone.
+"""
+
+import time
+from collections.abc import Iterator
+from functools import partial
+
+import msgspec
+
+from azext_seccomp.cluster.interface import CONFIG_MAPS, JsonObject, Kube, Resource
+from azext_seccomp.cluster.namespace import NAMESPACE, SESSION_LABEL, labels, selector, while_it_lasts
+from azext_seccomp.cluster.text import printable
+from azext_seccomp.errors import InvalidInput
+
+ROLE = "journal"
+VERSION = 1
+
+_KEY = "journal.json"
+_RENEWED = "aks-seccomp/renewed"
+
+
+class JournalFile(msgspec.Struct, frozen=True):
+    """A profile file, by its path below the kubelet's seccomp directory, and the nodes that may have got it."""
+
+    path: str
+    nodes: tuple[str, ...]
+
+
+class JournalObject(msgspec.Struct, frozen=True):
+    """An object that the session applies. ``uid`` is empty as long as it is not known whether it was created."""
+
+    api_version: str
+    kind: str
+    plural: str
+    namespaced: bool
+    namespace: str
+    name: str
+    uid: str = ""
+
+    @property
+    def label(self) -> str:
+        """How messages call it."""
+        return printable(f"{self.kind} {self.namespace + '/' if self.namespace else ''}{self.name}", 330)
+
+    @property
+    def resource(self) -> Resource:
+        """Where objects of its kind live."""
+        return Resource(self.api_version, self.kind, self.plural, self.namespaced)
+
+
+class Journal(msgspec.Struct, frozen=True):
+    """What a session makes outside the namespace of this extension; what is inside carries its label.
+
+    ``kept``: the user asked for what was applied to stay.
+    """
+
+    session: str
+    version: int
+    command: str
+    started_at: str
+    installer_image: str
+    files: tuple[JournalFile, ...] = ()
+    objects: tuple[JournalObject, ...] = ()
+    kept: bool = False
+
+
+def write(kube: Kube, journal: Journal) -> None:
+    """Begin the journal of a session; the namespace has to exist.
+
+    :raises SeccompError: it could not be written, so nothing may be made.
+    """
+    body = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {
+            "name": _name(journal.session),
+            "namespace": NAMESPACE,
+            "labels": labels(journal.session, ROLE),
+            "annotations": {_RENEWED: _now()},
+        },
+        "data": _data(journal),
+    }
+    while_it_lasts(kube, partial(kube.create, CONFIG_MAPS.path(NAMESPACE), body))
+
+
+def update(kube: Kube, journal: Journal) -> None:
+    """Write down what has become known since; this renews it too."""
+    change = {"metadata": {"annotations": {_RENEWED: _now()}}, "data": _data(journal)}
+    kube.patch(_path(journal.session), change)
+
+
+def renew(kube: Kube, session: str) -> None:
+    """Say that the session is still running."""
+    kube.patch(_path(session), {"metadata": {"annotations": {_RENEWED: _now()}}})
+
+
+def delete(kube: Kube, session: str) -> None:
+    """End the journal: nothing is left to remove."""
+    kube.delete(_path(session))
+
+
+def list_all(kube: Kube) -> Iterator[JsonObject]:
+    """The ConfigMaps of all journals."""
+    return kube.list(CONFIG_MAPS.path(NAMESPACE), labels=selector(role=ROLE))
+
+
+def decode(found: JsonObject) -> Journal:
+    """The journal in a ConfigMap.
+
+    :raises InvalidInput: it is of another version, or somebody has changed it into nonsense.
+    """
+    try:
+        journal = msgspec.json.decode((found.get("data") or {}).get(_KEY, ""), type=Journal)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise InvalidInput("The journal cannot be read.", why=printable(str(error))) from None
+    if journal.version != VERSION or journal.session != found["metadata"].get("labels", {}).get(SESSION_LABEL):
+        raise InvalidInput("The journal is of another version of this extension, or is not this session's.")
+    return journal
+
+
+def seconds_since_renewal(found: JsonObject) -> float | None:
+    """By this machine's clock against that of the machine that wrote it: good for hours, not for seconds. None when it
+    does not say.
+    """
+    try:
+        return time.time() - float((found["metadata"].get("annotations") or {}).get(_RENEWED, ""))
+    except ValueError:
+        return None
+
+
+def _name(session: str) -> str:
+    return f"journal-{session}"
+
+
+def _path(session: str) -> str:
+    return CONFIG_MAPS.path(NAMESPACE, _name(session))
+
+
+def _data(journal: Journal) -> dict[str, str]:
+    return {_KEY: msgspec.json.encode(journal).decode()}
+
+
+def _now() -> str:
+    return f"{time.time():.3f}"

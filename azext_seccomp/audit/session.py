@@ -1,0 +1,264 @@
+# --------------------------------------------------------------------------------------------
+# Copyright (c) the az-aks-seccomp authors. Licensed under the MIT License.
+# --------------------------------------------------------------------------------------------
+"""One audit from beginning to end: the order of its steps, and that everything it makes is removed on every way out."""
+
+import hashlib
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+
+from azext_seccomp.audit import journal as journals
+from azext_seccomp.audit import manifest_objects
+from azext_seccomp.audit.advice import advice
+from azext_seccomp.audit.heartbeat import heartbeat
+from azext_seccomp.audit.interrupts import Interrupts
+from azext_seccomp.audit.journal import Journal, JournalFile
+from azext_seccomp.audit.notes import notes
+from azext_seccomp.audit.plan import Cluster, Listener, Plan
+from azext_seccomp.audit.report import Run, build
+from azext_seccomp.audit.ruling import ProfileRule
+from azext_seccomp.audit.targets import Targets
+from azext_seccomp.audit.undo import Removal, remove_own_pods, undo
+from azext_seccomp.audit.verdict import NodeCoverage, Workload
+from azext_seccomp.audit.watch import Watch, Watched, gadget_options
+from azext_seccomp.cluster.interface import JsonObject, Kube
+from azext_seccomp.cluster.namespace import SESSION_LABEL, ensure_namespace, release_namespace, while_it_lasts
+from azext_seccomp.cluster.preflight import refused_pools
+from azext_seccomp.errors import SeccompError, WrongState
+from azext_seccomp.gadget.manifest import collector_pod
+from azext_seccomp.gadget.timestamps import utc_millisecond
+from azext_seccomp.node.inventory import Chosen, Node, choose, read_nodes
+from azext_seccomp.node.paths import profile_file
+from azext_seccomp.node.placement import NodeOutcome, place
+from azext_seccomp.node.soundness import require_sound
+from azext_seccomp.profile import codec
+from azext_seccomp.profile.variants import to_audit
+from azext_seccomp.progress import Progress
+from azext_seccomp.workload.manifest import ManifestObject, require_absent, resolve
+
+_REASONS_SHOWN = 3
+
+
+class AuditSession:
+    """One audit and everything that it makes.
+
+    :param session: its id, see ``cluster.namespace.new_session_id``.
+    """
+
+    def __init__(
+        self,
+        kube: Kube,
+        plan: Plan,
+        cluster: Cluster,
+        session: str,
+        *,
+        interrupts: Interrupts,
+        listener: Listener,
+        progress: Progress,
+    ) -> None:
+        self._kube = kube
+        self._plan = plan
+        self._cluster = cluster
+        self._session = session
+        self._interrupts = interrupts
+        self._listener = listener
+        self._progress = progress
+        self._variant = to_audit(plan.profile)
+        content = codec.encode(self._variant.profile)
+        # Files of audits have a directory of their own, so that the end of one never removes what was placed to stay.
+        self._file = profile_file(content, f"audit/{hashlib.sha256(content).hexdigest()[:16]}")
+        self._journal: Journal | None = None
+        self._removals: list[Removal] = []
+
+    def run(self) -> JsonObject:
+        """Audit, and return the report.
+
+        :raises SeccompError: the audit could not take place. Whatever was made is removed.
+        """
+        self._progress.step("Looking at the nodes")
+        nodes = read_nodes(self._kube)
+        chosen = choose(nodes, self._plan.nodepools)
+        require_sound(self._variant.profile, self._plan.identity.source, chosen.usable)
+        objects = resolve(self._kube, self._plan.objects, self._plan.object_namespace)
+        require_absent(self._kube, objects)
+        manifest_objects.dry_run(self._kube, objects, self._session, self._file.path)
+        with self._interrupts:
+            ensure_namespace(self._kube)
+            try:
+                self._require_admission(chosen.usable)
+                return self._run(nodes, chosen, objects)
+            finally:
+                release_namespace(self._kube)
+
+    def _run(self, nodes: Sequence[Node], chosen: Chosen, objects: Sequence[ManifestObject]) -> JsonObject:
+        targets = self._targets(nodes, objects)
+        with self._undone(nodes):
+            self._write_journal(chosen.usable, objects)
+            with heartbeat(self._kube, self._session):
+                outcomes = self._place(chosen.usable)
+                placed = [node for node, outcome in zip(chosen.usable, outcomes, strict=True) if outcome.ok]
+                watch = Watch(
+                    self._kube,
+                    self._session,
+                    self._plan,
+                    targets,
+                    apply=lambda: self._apply(objects),
+                    listener=self._listener,
+                    progress=self._progress,
+                    stop=self._interrupts.stop,
+                )
+                watched = watch.run(placed, lambda: self._listener.ready(self._file.path, self._plan.seconds))
+        return self._report(chosen, outcomes, targets, watched)
+
+    def _require_admission(self, nodes: Sequence[Node]) -> None:
+        """Ask whether collectors would be admitted, before anything is made; installers ask for themselves."""
+        first_of_pool = {node.pool: node for node in reversed(nodes)}
+        options = gadget_options(self._plan)
+        pods = {
+            pool: collector_pod(node.name, self._session, options, node.taints) for pool, node in first_of_pool.items()
+        }
+        while_it_lasts(self._kube, lambda: refused_pools(self._kube, pods))
+
+    def _write_journal(self, nodes: Sequence[Node], objects: Sequence[ManifestObject]) -> None:
+        self._journal = Journal(
+            session=self._session,
+            version=journals.VERSION,
+            command="audit",
+            started_at=utc_millisecond(time.time_ns()),
+            installer_image=self._plan.images.installer,
+            files=(JournalFile(self._file.path, tuple(node.name for node in nodes)),),
+            objects=manifest_objects.planned(objects),
+        )
+        journals.write(self._kube, self._journal)
+
+    def _place(self, nodes: Sequence[Node]) -> list[NodeOutcome]:
+        """On every node; the file's name follows from its content, so what is there already is the same."""
+        stop = self._interrupts.stop
+        outcomes = place(
+            self._kube,
+            self._session,
+            nodes,
+            [self._file],
+            image=self._plan.images.installer,
+            force=True,
+            progress=self._progress,
+            stop=stop,
+        )
+        if not stop.is_set() and not any(one.ok for one in outcomes):
+            reasons = sorted({one.detail for one in outcomes})
+            raise WrongState(
+                "The audit profile could not be placed on any node.",
+                why="; ".join(reasons[:_REASONS_SHOWN]),
+                fix="An image that cannot be pulled is replaced with --installer-image.",
+            )
+        return outcomes
+
+    def _apply(self, objects: Sequence[ManifestObject]) -> int | None:
+        if not objects or self._journal is None:
+            return None
+        made = manifest_objects.create(self._kube, objects, self._session, self._file.path, self._progress)
+        self._journal = msgspec.structs.replace(self._journal, objects=made)
+        journals.update(self._kube, self._journal)
+        return manifest_objects.pods_that_end(objects)
+
+    def _targets(self, nodes: Sequence[Node], objects: Sequence[ManifestObject]) -> Targets:
+        selection = self._plan.selection
+        if objects:
+            spaces = {one.namespace for one in objects if one.makes_pods}
+            namespace = spaces.pop() if len(spaces) == 1 else ""
+            selection = replace(selection, namespace=namespace, labels=f"{SESSION_LABEL}={self._session}")
+        reasons = {node.name: "it runs on a virtual node" for node in nodes if node.virtual}
+        reasons |= {node.name: "it runs on Windows, which has no seccomp" for node in nodes if node.os == "windows"}
+        return Targets(self._kube, selection, frozenset({self._file.path}), lambda node: reasons.get(node, ""))
+
+    @contextmanager
+    def _undone(self, nodes: Sequence[Node]) -> Iterator[None]:
+        """Remove everything at the end. An error stays the one that is raised; a report is not lost because something
+        could not be removed.
+        """
+        try:
+            yield
+        except BaseException as error:
+            with self._interrupts.shielded():
+                left = self._undo(nodes)
+            if left and isinstance(error, SeccompError):
+                error.fix = " ".join(filter(None, (error.fix, f"Then remove what was left: {self._cleanup()}.")))
+            raise
+        with self._interrupts.shielded():
+            self._undo(nodes, keep=self._plan.keep)
+
+    def _undo(self, nodes: Sequence[Node], *, keep: bool = False) -> bool:
+        """True when something could not be removed."""
+        if self._journal is None:
+            return False
+        try:
+            if keep:
+                remove_own_pods(self._kube, self._session)
+                journals.update(self._kube, msgspec.structs.replace(self._journal, kept=True))
+            else:
+                self._removals = undo(self._kube, self._journal, nodes, progress=self._progress)
+        except SeccompError as error:
+            self._removals = [Removal("Session", self._session, "failed", str(error))]
+        return any(one.status == "failed" for one in self._removals)
+
+    def _cleanup(self) -> str:
+        return self._cluster.az("cleanup") + f" --session {self._session}"
+
+    def _report(
+        self, chosen: Chosen, outcomes: Sequence[NodeOutcome], targets: Targets, watched: Watched
+    ) -> JsonObject:
+        workloads = targets.workloads()
+        by_key = {one.key: one for one in workloads}
+
+        def workload_of(namespace: str, pod: str) -> Workload | None:
+            owner = targets.owner_of(namespace, pod)
+            return None if owner is None else by_key.get((owner.namespace, owner.kind, owner.name))
+
+        arches = {node.name: node.arch for node in chosen.usable}
+        rule = ProfileRule(self._plan.profile, lambda node: arches.get(node, "amd64"))
+        report: dict[str, Any] = build(
+            Run(
+                self._session,
+                self._cluster.facts,
+                self._plan.identity,
+                "audit",
+                watched.started_ns,
+                watched.ended_ns,
+            ),
+            watched.findings,
+            workloads=workloads,
+            workload_of=workload_of,
+            rule=rule,
+            nodes=_coverage(chosen, outcomes, watched),
+            not_auditable=targets.not_auditable(),
+            advice=advice,
+        )
+        report["profile"]["localhostProfile"] = self._file.path
+        report["notes"] = notes(
+            variant_notes=() if rule.only_logs else self._variant.notes,
+            only_logs=rule.only_logs,
+            early=watched.early,
+            running_before=targets.running_before(),
+            nothing_selected=not workloads,
+            kept=self._cleanup() if self._plan.keep else "",
+            removals=self._removals,
+            cluster=self._cluster,
+        )
+        return report
+
+
+def _coverage(chosen: Chosen, outcomes: Sequence[NodeOutcome], watched: Watched) -> list[NodeCoverage]:
+    states = {state.node: state for state in watched.states}
+    covered = []
+    for node, outcome in zip(chosen.usable, outcomes, strict=True):
+        state = states.get(node.name)
+        if state is None:
+            covered.append(NodeCoverage(node.name, node.pool, "failed", detail=f"profile: {outcome.detail}"))
+        else:
+            covered.append(NodeCoverage(node.name, node.pool, state.status, state.events, state.lost, state.detail))
+    return covered + [NodeCoverage(node.name, node.pool, "skipped", detail=reason) for node, reason in chosen.skipped]
