@@ -3,8 +3,8 @@
 # --------------------------------------------------------------------------------------------
 """The Linux calls that ``try`` needs and that Python has no name for.
 
-Numbers and layouts are those of ``linux/seccomp.h``, ``linux/prctl.h``, ``linux/sched.h`` and ``asm/unistd.h``; what they do is described in
-seccomp_unotify(2), seccomp(2), prctl(2) and clone(2).
+Numbers and layouts are those of ``linux/seccomp.h``, ``linux/prctl.h``, ``linux/sched.h`` and ``asm/unistd.h``; what
+they do is described in seccomp_unotify(2), seccomp(2), prctl(2) and clone(2).
 """
 
 import ctypes
@@ -38,8 +38,10 @@ _RECV = 0xC0502100  # SECCOMP_IOCTL_NOTIF_RECV
 _SEND = 0xC0182101  # SECCOMP_IOCTL_NOTIF_SEND
 _NUMBERS = {"x86_64": {"clone": 56, "seccomp": 317}, "aarch64": {"clone": 220, "seccomp": 277}}
 
-# AUDIT_ARCH_* of linux/audit.h, as the names that the profile engine uses
-ARCHITECTURES = {0xC000003E: "x86_64", 0x40000003: "x86", 0xC00000B7: "aarch64", 0x40000028: "arm"}
+_NATIVE = {"x86_64": "amd64", "aarch64": "arm64"}
+# AUDIT_ARCH_* of linux/audit.h, by the names of azext_seccomp.profile.syscalls
+_ARCHITECTURES = {0xC000003E: "amd64", 0x40000003: "i386", 0xC00000B7: "arm64", 0x40000028: "arm"}
+_X32_BIT = 0x40000000  # __X32_SYSCALL_BIT
 
 libc = ctypes.CDLL(None, use_errno=True)
 libc.syscall.restype = ctypes.c_long
@@ -51,7 +53,7 @@ class Notification(NamedTuple):
     id: int
     thread: int
     number: int
-    audit_arch: int
+    architecture: str
     args: tuple[int, ...]
 
 
@@ -61,15 +63,15 @@ class _Program(ctypes.Structure):
     _fields_ = [("length", ctypes.c_ushort), ("instructions", ctypes.c_char_p)]
 
 
-def supported_machine() -> bool:
-    """Whether the numbers above are known for this machine's architecture."""
-    return platform.machine() in _NUMBERS
+def native_architecture() -> str | None:
+    """This machine's architecture by the name that AKS uses; None where the numbers above are not known."""
+    return _NATIVE.get(platform.machine())
 
 
 def can_notify() -> bool:
     """Whether this kernel knows the user-notification action (Linux 5.0, CONFIG_SECCOMP_FILTER)."""
     action = ctypes.c_uint32(SECCOMP_RET_USER_NOTIF)
-    return libc.syscall(_number("seccomp"), SECCOMP_GET_ACTION_AVAIL, 0, ctypes.byref(action)) == 0
+    return bool(libc.syscall(_number("seccomp"), SECCOMP_GET_ACTION_AVAIL, 0, ctypes.byref(action)) == 0)
 
 
 def prctl(option: int, value: "int | ctypes.Array[ctypes.c_char]") -> None:
@@ -84,8 +86,9 @@ def prctl(option: int, value: "int | ctypes.Array[ctypes.c_char]") -> None:
 def fork_sharing_files() -> int:
     """fork(2) in which parent and child go on sharing ONE table of file descriptors, until the child's exec.
 
-    What the child opens, the parent has too: so the listener of a filter that the child installs reaches the parent with no call of the
-    child's, which the filter might hold back. For a process with a single thread only: neither Python's nor libc's fork handlers run.
+    What the child opens, the parent has too: so the listener of a filter that the child installs reaches the parent
+    with no call of the child's, which the filter might hold back. For a process with a single thread only: neither
+    Python's nor libc's fork handlers run.
 
     :returns: 0 in the child, the child's pid in the parent.
     :raises OSError: as the kernel answers.
@@ -97,7 +100,10 @@ def fork_sharing_files() -> int:
 
 
 class Installer:
-    """Installs one filter program on the calling thread. All memory is made beforehand: ``install`` is two system calls at the most."""
+    """Installs one filter program on the calling thread.
+
+    All memory is made beforehand: ``install`` is two system calls at the most.
+    """
 
     def __init__(self, program: bytes) -> None:
         """
@@ -111,8 +117,8 @@ class Installer:
     def install(self) -> int:
         """Install and return 0, or an errno. The listener is open in the table of file descriptors afterwards.
 
-        A kernel before 5.19 does not know WAIT_KILLABLE_RECV (a signal then may interrupt a call that is being looked at) and answers
-        EINVAL; the second call does without.
+        A kernel before 5.19 does not know WAIT_KILLABLE_RECV (a signal then may interrupt a call that is being looked
+        at) and answers EINVAL; the second call does without.
         """
         patient = self._flags | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
         if libc.syscall(self._seccomp, SECCOMP_SET_MODE_FILTER, patient, self._reference) >= 0:
@@ -142,7 +148,7 @@ class Listener:
                 return None
             raise
         cookie, thread, _, number, audit_arch, _, *args = _NOTIF.unpack_from(self._buffer)
-        return Notification(cookie, thread, number, audit_arch, tuple(args))
+        return Notification(cookie, thread, number, _architecture(audit_arch, number), tuple(args))
 
     def let_through(self, notification: Notification) -> None:
         """Have the kernel run the call as if there were no filter."""
@@ -169,6 +175,11 @@ def find_listener() -> int | None:
         except FileNotFoundError:
             continue  # the descriptor of the listing itself
     return None
+
+
+def _architecture(audit_arch: int, number: int) -> str:
+    name = _ARCHITECTURES.get(audit_arch, "unknown")
+    return "x32" if name == "amd64" and number >= _X32_BIT else name
 
 
 def _number(name: str) -> int:

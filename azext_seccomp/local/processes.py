@@ -14,7 +14,10 @@ _ROUND_SECONDS = 0.01
 
 
 def adopt_orphans() -> None:
-    """From now on a descendant whose parent ends becomes a child of this process, not of init (prctl(2), PR_SET_CHILD_SUBREAPER)."""
+    """From now on a descendant whose parent ends becomes a child of this process, not of init.
+
+    Source: prctl(2), PR_SET_CHILD_SUBREAPER.
+    """
     kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
 
 
@@ -31,21 +34,22 @@ def children() -> list[int]:
     for name in os.listdir("/proc"):
         if name.isdigit():
             with contextlib.suppress(OSError), open(f"/proc/{name}/stat", "rb") as file:
-                # the second field is the command's name in brackets, which may hold anything: read on from the last bracket
+                # the second field is the command's name in brackets, which may hold anything: go on after the last one
                 if int(file.read().rpartition(b")")[2].split()[1]) == me:
                     found.append(int(name))
     return found
 
 
-def end_children(seconds: float) -> int:
+def end_children(seconds: float, spare: frozenset[int] = frozenset()) -> int:
     """Kill every child, and with ``adopt_orphans`` every descendant, and wait for them.
 
     :param seconds: how long to go on; a process in an uninterruptible call may outlast it.
+    :param spare: pids that are not to be touched.
     :returns: how many processes were killed.
     """
     killed: set[int] = set()
     end = time.monotonic() + seconds
-    while (pids := children()) and time.monotonic() < end:
+    while (pids := [pid for pid in children() if pid not in spare]) and time.monotonic() < end:
         for pid in pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)

@@ -3,8 +3,8 @@
 # --------------------------------------------------------------------------------------------
 """A profile as the filter program that the kernel runs, built by libseccomp in the way runc does it.
 
-What runc does is read from ``libcontainer/seccomp/seccomp_linux.go``: unknown names are passed over, rules that equal the default are passed
-over, several conditions on one argument become rules of their own.
+What runc does is read from ``libcontainer/seccomp/seccomp_linux.go``: unknown names are passed over, rules that equal
+the default are passed over, several conditions on one argument become rules of their own.
 """
 
 import errno
@@ -25,13 +25,15 @@ except RuntimeError as problem:  # its way to say that the shared library is mis
     raise Unsupported(
         "The library libseccomp is not installed on this machine.",
         why=str(problem),
-        fix="Install it (Debian and Ubuntu: apt-get install libseccomp2; Azure Linux: tdnf install libseccomp) and try again.",
+        fix="Install it (Debian, Ubuntu: apt-get install libseccomp2; Azure Linux: tdnf install libseccomp).",
     ) from problem
 
 _RETURN = 0x06  # BPF_RET | BPF_K
 _INSTRUCTION = struct.Struct("=HBBI")  # struct sock_filter
 _ACTION_MASK = 0xFFFF0000  # SECCOMP_RET_ACTION_FULL
 _OPTIMIZE_TREE = 2
+# __NR_SCMP_ERROR; other negative numbers are libseccomp's own for calls that only other architectures have
+_UNKNOWN = -1
 
 _OPS = {
     Op.NE: pyseccomp.NE,
@@ -73,15 +75,15 @@ def notify_all_denials(value: int) -> int:
 
 
 def notify_refusals(value: int) -> int:
-    """For enforcing: calls that get an errno are shown to the supervisor, who answers with it; signals stay the kernel's."""
+    """For enforcing: the supervisor is shown the calls that get an errno, and answers it; signals stay the kernel's."""
     return value if value in _PERMITTED or value in _DEADLY else SECCOMP_RET_USER_NOTIF
 
 
 def compile_profile(profile: Profile, replace: Replace | None = None) -> bytes:
     """The filter program of ``profile`` for this machine.
 
-    The program is built with the profile's own actions and only then are its results replaced, so which rule decides is exactly
-    what it is in a container.
+    The program is built with the profile's own actions and only then are its results replaced, so the rule that decides
+    is exactly the one that decides in a container.
 
     :param replace: given, maps each result's action; the data bits of a replaced result are dropped.
     :returns: cBPF instructions, 8 bytes each.
@@ -127,7 +129,7 @@ def _add(built: Any, action: int, number: int, conditions: Iterable[Any]) -> Non
 def _known_numbers(names: Iterable[str]) -> Iterable[int]:
     for name in names:
         number = pyseccomp.resolve_syscall(pyseccomp.Arch.NATIVE, name)
-        if number != -1:  # __NR_SCMP_ERROR; other negative numbers are pseudo numbers of calls that only other architectures have
+        if number != _UNKNOWN:
             yield number
 
 

@@ -48,6 +48,24 @@ def any_in_words(syscall: str, terms: Sequence[Sequence[Arg]]) -> str:
     return " or ".join(in_words(syscall, term) for term in terms)
 
 
+def arguments_in_words(syscall: str, args: Sequence[int]) -> str:
+    """The arguments of one call that profiles look at, by name, like ``CLONE_NEWUSER|CLONE_NEWNS``; mostly empty.
+
+    :param args: the six raw arguments, unsigned 64 bit. All that have names here are 32 bit in the kernel.
+    """
+    return " ".join(
+        text
+        for index, known in _arguments().get(syscall, {}).items()
+        if (text := _argument_in_words(known["kind"], known["names"], args[int(index)] & 0xFFFFFFFF))
+    )
+
+
+def _argument_in_words(kind: str, names: Mapping[str, str], value: int) -> str:
+    if kind == "flags":
+        return "|".join(name for bit, name in names.items() if value & int(bit))
+    return names.get(str(value), f"{value:#x}")
+
+
 def _condition_in_words(syscall: str, condition: Arg) -> str:
     known = _arguments().get(syscall, {}).get(str(condition.index), {})
     names: Mapping[str, str] = known.get("names", {})

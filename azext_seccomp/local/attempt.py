@@ -1,0 +1,86 @@
+# --------------------------------------------------------------------------------------------
+# Copyright (c) the az-aks-seccomp authors. Licensed under the MIT License.
+# --------------------------------------------------------------------------------------------
+"""One ``try`` from the profile to the report."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from azext_seccomp.audit.report import ProfileIdentity
+from azext_seccomp.local.protocol import Ending, Report, Request
+from azext_seccomp.local.report import build
+from azext_seccomp.local.run import is_privileged, run, user_environment
+from azext_seccomp.profile.codec import encode
+from azext_seccomp.profile.evaluate import decision_of
+from azext_seccomp.profile.model import Profile
+from azext_seccomp.profile.source import is_runtime_default
+from azext_seccomp.profile.variants import to_enforce
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What to try.
+
+    :param identity: of the profile; its source is the word that the user gave.
+    :param notes: what was assumed about the profile, whole sentences.
+    :param argv: the command, its first word the path of a file.
+    :param seconds: how long it may take; None for ever.
+    :param enforce: refuse what the profile refuses.
+    """
+
+    profile: Profile
+    identity: ProfileIdentity
+    notes: Sequence[str]
+    argv: Sequence[str]
+    seconds: float | None
+    enforce: bool
+
+
+def attempt(asked: Attempt) -> dict[str, Any]:
+    """Run the command and report.
+
+    :raises SeccompError: the command could not be started under the profile.
+    """
+    profile, notes = asked.profile, list(asked.notes)
+    if not asked.enforce and _only_logs(profile):
+        profile = to_enforce(profile).profile
+        notes.append(
+            "The profile refuses nothing and logs something: the calls that it logs are taken for blocked ones."
+        )
+    request = Request(encode(profile).decode(), list(asked.argv), user_environment(), asked.enforce, asked.seconds)
+    report = run(request)
+    assert report.ending is not None  # a report without a problem has one
+    notes += _limits(asked, report, report.ending)
+    return build(report, report.ending, asked.identity, asked.argv, enforce=asked.enforce, notes=notes)
+
+
+def _only_logs(profile: Profile) -> bool:
+    decisions = {decision_of(profile.default_action, profile.default_errno_ret)}
+    decisions |= {decision_of(rule.action, rule.errno_ret) for rule in profile.rules}
+    return not any(decision.denies for decision in decisions)
+
+
+def _limits(asked: Attempt, report: Report, ending: Ending) -> list[str]:
+    said = []
+    if is_runtime_default(asked.identity.source):
+        said.append(
+            "RuntimeDefault was rendered for the capabilities of a container (--cap-add, --cap-drop); the command ran "
+            "with those of your account."
+        )
+    if report.no_new_privileges and is_privileged(asked.argv[0]):
+        said.append(
+            f"{os.path.basename(asked.argv[0])} is a set-user-ID program and ran without its rights: an account without "
+            "CAP_SYS_ADMIN can filter only programs that gain none."
+        )
+    if ending.ended_by == "duration":
+        said.append("The command was still running when --duration was over, and was ended.")
+    if ending.ended_by == "signal":
+        said.append("The command was ended early by a signal.")
+    if ending.left_behind:
+        said.append(
+            f"The command left {ending.left_behind} processes running; they were ended, as the end of a container's "
+            "first process ends the others."
+        )
+    return said

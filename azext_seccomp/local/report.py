@@ -1,0 +1,82 @@
+# --------------------------------------------------------------------------------------------
+# Copyright (c) the az-aks-seccomp authors. Licensed under the MIT License.
+# --------------------------------------------------------------------------------------------
+"""The report of ``try``: the shape of an audit's, so that everything that reads one reads the other."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from azext_seccomp.audit.advice import advice
+from azext_seccomp.audit.aggregate import RUNTIME_COMM_PREFIX, Finding
+from azext_seccomp.audit.report import ProfileIdentity, finding_row
+from azext_seccomp.audit.verdict import Ruled, Ruling, judge
+from azext_seccomp.cluster.text import printable
+from azext_seccomp.gadget.timestamps import utc_millisecond
+from azext_seccomp.local.protocol import Denial, Ending, Report
+from azext_seccomp.profile.evaluate import Decision
+from azext_seccomp.profile.model import Action
+
+_NANOSECONDS = 1_000_000_000
+# The process of runc that becomes the container's bears this name; under try the hand-over stands in for it.
+_STARTUP_COMM = f"{RUNTIME_COMM_PREFIX}2:INIT]"
+
+
+def build(
+    report: Report,
+    ending: Ending,
+    profile: ProfileIdentity,
+    argv: Sequence[str],
+    *,
+    enforce: bool,
+    notes: Sequence[str] = (),
+) -> dict[str, Any]:
+    """The report as plain data.
+
+    :param profile: the one that was tried.
+    :param argv: the command and its arguments.
+    :param enforce: whether calls were refused for real.
+    :param notes: what limits the result, whole sentences.
+    """
+    rows = [(_ruled(one, one.comm), one.detail) for one in report.denied]
+    rows += [(_ruled(one, _STARTUP_COMM), one.detail) for one in report.startup]
+    rows.sort(key=lambda row: (-row[0].finding.count, row[0].finding.comm, row[0].finding.syscall))
+    unseen = [f"{report.uncounted} calls went past the number of findings that are kept"] if report.uncounted else []
+    judgement = judge([ruled for ruled, _ in rows], unseen)
+    return {
+        "command": {
+            "argv": list(argv),
+            "exitCode": ending.exit_code if ending.exit_code >= 0 else None,
+            "signal": -ending.exit_code if ending.exit_code < 0 else None,
+            "endedBy": ending.ended_by or "itself",
+            "leftBehind": ending.left_behind,
+        },
+        "profile": {"name": profile.name, "sha256": profile.sha256, "source": profile.source},
+        "mode": "enforce" if enforce else "audit",
+        "startedAt": _time(report.started_at),
+        "endedAt": _time(report.ended_at),
+        "verdict": judgement.verdict,
+        "reasons": list(judgement.reasons),
+        "findings": [finding_row(ruled, advice) | {"detail": detail} for ruled, detail in rows],
+        "notes": list(notes),
+    }
+
+
+def _ruled(one: Denial, comm: str) -> Ruled:
+    decision = Decision(Action(one.action), one.errno)
+    finding = Finding(
+        namespace="",
+        pod="",
+        container="",
+        comm=printable(comm),
+        syscall=one.syscall,
+        code="SECCOMP_RET_USER_NOTIF",
+        count=one.count,
+        first_seen_ns=int(one.first * _NANOSECONDS),
+        last_seen_ns=int(one.last * _NANOSECONDS),
+        nodes=(),
+    )
+    return Ruled(finding, Ruling("fallback" if decision.falls_back else "blocked", one.action), None)
+
+
+def _time(seconds: float) -> str:
+    return utc_millisecond(int(seconds * _NANOSECONDS))
