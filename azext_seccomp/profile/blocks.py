@@ -14,8 +14,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic
 
+from azext_seccomp.profile.chain import ActionT, Branch, Test
 from azext_seccomp.profile.model import Op
-from azext_seccomp.profile.tree import ActionT, Branch, Test
 
 _FULL = 2**32 - 1
 

@@ -13,13 +13,13 @@ from functools import lru_cache
 
 from azext_seccomp.errors import InvalidInput
 from azext_seccomp.profile.blocks import generate
+from azext_seccomp.profile.chain import Test, count
 from azext_seccomp.profile.decision import BAD_ARCHITECTURE, FALLBACK, Decision, decision_of
 from azext_seccomp.profile.model import Action, Profile
 from azext_seccomp.profile.multiplexed import multiplexed
 from azext_seccomp.profile.regions import terms_of
 from azext_seccomp.profile.syscalls import ARCHITECTURES, X32_BIT, architecture, numbers, since, version
 from azext_seccomp.profile.table import LibseccompRule, Table
-from azext_seccomp.profile.tree import Test, count
 
 __all__ = [
     "NO_ARGUMENTS",

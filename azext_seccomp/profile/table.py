@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 from azext_seccomp.errors import InvalidInput
 from azext_seccomp.profile.blocks import Block, decide
+from azext_seccomp.profile.chain import Test, always_true
 from azext_seccomp.profile.decision import Decision
 from azext_seccomp.profile.model import Arg
 from azext_seccomp.profile.multiplexed import direct_and_multiplexed
 from azext_seccomp.profile.regions import everything, parts
 from azext_seccomp.profile.syscalls import Architecture
-from azext_seccomp.profile.tree import Conflict, Endless, Test, Tree, always_true
+from azext_seccomp.profile.tree import Conflict, Endless, Tree
 
 
 @dataclass(frozen=True, slots=True)
