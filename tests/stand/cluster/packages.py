@@ -25,6 +25,7 @@ RUNTIME_PACKAGES = (
     "kubernetes-client",
 )
 BUILD_PACKAGES = ("golang-1.19-go", "dpkg-dev", "xz-utils")
+LOCK_PATIENCE = "-oDPkg::Lock::Timeout=300"  # seconds, while another apt on the machine is at work
 POLICY = Path("/usr/sbin/policy-rc.d")
 
 
@@ -39,7 +40,7 @@ def ensure_installed(*packages: str) -> None:
     env = environment(DEBIAN_FRONTEND="noninteractive")
     run("apt-get", "update", "-qq", env=env)
     with _services_held_back():
-        run("apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing, env=env)
+        run("apt-get", "install", "-y", "-qq", LOCK_PATIENCE, "--no-install-recommends", *missing, env=env)
 
 
 def _installed(package: str) -> bool:
