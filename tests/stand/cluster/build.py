@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 def ensure_programs(layout: Layout) -> None:
-    """Build those of the programs that are not in the cache.
+    """Build those of the programs that are not in the cache. A build that was interrupted goes on where it was.
 
     :raises StandError: the source cannot be had or does not build.
     """
@@ -39,7 +39,14 @@ def ensure_programs(layout: Layout) -> None:
         return
     ensure_installed(*BUILD_PACKAGES)
     source = _ensure_source(layout.build)
-    env = environment(prepend=GO, GOPATH=str(layout.build / "gopath"), GO111MODULE="off", CGO_ENABLED="0", GOFLAGS="")
+    env = environment(
+        prepend=GO,
+        GOPATH=str(layout.build / "gopath"),
+        GOCACHE=str(layout.build / "go-cache"),
+        GO111MODULE="off",
+        CGO_ENABLED="0",
+        GOFLAGS="",
+    )
     _ensure_openapi(layout.build, source, env)
     layout.binaries.mkdir(parents=True, exist_ok=True)
     for name in missing:
@@ -60,6 +67,7 @@ def ensure_programs(layout: Layout) -> None:
         )
         unfinished.rename(layout.binaries / name)
         log.info("built %s in %.0f s", name, time.monotonic() - started)
+    shutil.rmtree(layout.build)  # more than 1 GB, of use only while something is missing
 
 
 def _ensure_source(build: Path) -> Path:
