@@ -16,11 +16,11 @@ import pytest
 
 from azext_seccomp.cluster.connection import connection
 from azext_seccomp.cluster.credentials import parse_kubeconfig
-from azext_seccomp.cluster.interface import CONFIG_MAPS, NAMESPACES, PODS
+from azext_seccomp.cluster.interface import NAMESPACES, PODS
 from azext_seccomp.cluster.kube import OfficialClient
 from azext_seccomp.cluster.namespace import NAMESPACE, new_session_id, selector
 from azext_seccomp.cluster.target import Target
-from azext_seccomp.node.manifest import CONTENT_ROLE, ROLE
+from azext_seccomp.node.manifest import ROLE
 from tests.stand.arm import ArmStand
 from tests.stand.arm.identities import LIMITED
 from tests.stand.az import AzResult, InProcessAz
@@ -84,13 +84,10 @@ def profile(tmp_path: Path, name: str) -> Path:
     return file
 
 
-def left(kube: OfficialClient) -> list[str]:
-    return [
-        one["metadata"]["name"]
-        for kind in (PODS, CONFIG_MAPS)
-        for role in (ROLE, CONTENT_ROLE)
-        for one in kube.list(kind.path(NAMESPACE), labels=selector(role=role))
-    ]
+def images(kube: OfficialClient) -> list[str]:
+    """The images of the installers in the cluster."""
+    installers = kube.list(PODS.path(NAMESPACE), labels=selector(role=ROLE))
+    return [container["image"] for pod in installers for container in pod["spec"]["containers"]]
 
 
 def released(kube: OfficialClient) -> bool:
@@ -212,21 +209,21 @@ def test_somebody_who_may_only_look_is_told_what_is_missing(az: InProcessAz, pro
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 1)])
 def test_an_az_that_is_ended_leaves_nothing_in_the_cluster(
-    az: InProcessAz, kube: OfficialClient, profile: Path, number: signal.Signals, code: int
+    az: InProcessAz, kube: OfficialClient, profile: Path, name: str, number: signal.Signals, code: int
 ) -> None:
+    image = f"localhost/aks-stand/none:{name}"  # there is no such image, so it waits
     command = ["aks", "seccomp", "profile", "place", *CLUSTER, "--profile", str(profile)]
-    command += ["--installer-image", "localhost/aks-stand/none:1"]
+    command += ["--installer-image", image]
     process = subprocess.Popen([sys.executable, "-m", "azure.cli", *command], env=os.environ, stderr=subprocess.PIPE)
     try:
-        wait_for(lambda: any(kube.list(PODS.path(NAMESPACE), labels=selector(role=ROLE))))
+        wait_for(lambda: process.poll() is not None or image in images(kube))
         process.send_signal(number)
         _, written = process.communicate(timeout=SECONDS)
     finally:
         process.kill()
         process.wait()
-    assert process.returncode == code
-    assert b"Traceback" not in written
-    wait_for(lambda: not left(kube))
+    assert (process.returncode, b"Traceback" in written) == (code, False), written
+    wait_for(lambda: image not in images(kube))
 
 
 def wait_for(done: Callable[[], bool]) -> None:
