@@ -18,7 +18,6 @@ from azext_seccomp.errors import Conflict, InvalidInput, NotFound, SeccompError
 from azext_seccomp.gadget.manifest import ROLE as COLLECTOR
 from azext_seccomp.gadget.manifest import STOP_GRACE_SECONDS
 from azext_seccomp.node.inventory import Node, choose
-from azext_seccomp.node.manifest import CONTENT_ROLE
 from azext_seccomp.node.manifest import ROLE as INSTALLER
 from azext_seccomp.node.paths import own_path
 from azext_seccomp.node.placement import remove
@@ -84,7 +83,7 @@ def remove_own_pods(kube: Kube, session: str) -> None:
 
     :raises SeccompError: the server refuses or cannot be reached.
     """
-    for role, grace in ((COLLECTOR, STOP_GRACE_SECONDS), (INSTALLER, 0), (CONTENT_ROLE, 0)):
+    for role, grace in ((COLLECTOR, STOP_GRACE_SECONDS), (INSTALLER, 0)):
         remove_session(kube, session, role, grace_seconds=grace)
 
 

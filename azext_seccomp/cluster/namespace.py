@@ -33,7 +33,7 @@ def new_session_id() -> str:
 
 
 def labels(session: str, role: str) -> dict[str, str]:
-    """What every object of a session carries; ``role`` is one of installer, collector, content, journal, workload."""
+    """What every object of a session carries; ``role`` is one of installer, collector, journal, workload."""
     return {MANAGED_BY_LABEL: MANAGED_BY, SESSION_LABEL: session, ROLE_LABEL: role}
 
 

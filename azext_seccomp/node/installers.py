@@ -19,7 +19,7 @@ from azext_seccomp.cluster.preflight import refused_pools
 from azext_seccomp.errors import SeccompError
 from azext_seccomp.node.answer import Answer, read_answer, read_log
 from azext_seccomp.node.inventory import Node
-from azext_seccomp.node.manifest import CONTAINER, CONTENT_ROLE, ROLE, Job, config_maps, installer_pod, pod_name
+from azext_seccomp.node.manifest import CONTAINER, ROLE, Job, config_maps, installer_pod, pod_name
 from azext_seccomp.progress import Progress
 
 _PARALLEL_LOGS = 8
@@ -193,15 +193,10 @@ def _removed_at_the_end(kube: Kube, session: str) -> Iterator[None]:
         yield
     except BaseException as error:
         try:
-            _remove(kube, session)
+            remove_session(kube, session, ROLE, grace_seconds=0)
         except SeccompError:
             if isinstance(error, SeccompError):
                 error.fix = " ".join(filter(None, (error.fix, "Then remove what was left: az aks seccomp cleanup.")))
         raise
     else:
-        _remove(kube, session)
-
-
-def _remove(kube: Kube, session: str) -> None:
-    for role in (ROLE, CONTENT_ROLE):
-        remove_session(kube, session, role, grace_seconds=0)
+        remove_session(kube, session, ROLE, grace_seconds=0)

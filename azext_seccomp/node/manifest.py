@@ -22,7 +22,6 @@ from azext_seccomp.node.paths import MAX_FILE_BYTES, SECCOMP_DIRECTORY
 DEFAULT_INSTALLER_IMAGE = "mcr.microsoft.com/azurelinux/busybox:1.36"
 
 ROLE = "installer"
-CONTENT_ROLE = "content"
 CONTAINER = "installer"
 DEADLINE_SECONDS = 180
 
@@ -126,7 +125,7 @@ def _config_map(job: Job, number: int, data: dict[str, bytes]) -> JsonObject:
         "metadata": {
             "name": f"installer-{job.session}-{job.key}-{number}",
             "namespace": NAMESPACE,
-            "labels": labels(job.session, CONTENT_ROLE),
+            "labels": labels(job.session, ROLE),
         },
         "immutable": True,  # then no kubelet keeps a watch on it
         "binaryData": {name: base64.b64encode(content).decode("ascii") for name, content in data.items()},
