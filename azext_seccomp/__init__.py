@@ -12,7 +12,7 @@ from typing import Any
 
 from azure.cli.core import AzCommandsLoader
 
-from azext_seccomp import _help  # noqa: F401  (loading it registers the help texts)
+from azext_seccomp import _help, _help_profile  # noqa: F401  (loading them registers the help texts)
 
 
 class SeccompCommandsLoader(AzCommandsLoader):  # type: ignore[misc]  # azure-cli has no type hints

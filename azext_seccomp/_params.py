@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 from azure.cli.core.commands.parameters import get_resource_name_completion_list, resource_group_name_type
 from knack.arguments import CLIArgumentType
 
+from azext_seccomp._params_audit import load_audit_arguments
+from azext_seccomp._params_profile import load_profile_arguments
+
 if TYPE_CHECKING:
     from azext_seccomp import SeccompCommandsLoader
 
@@ -40,7 +43,9 @@ INSTALLER_IMAGE = CLIArgumentType(
 def load_arguments(loader: SeccompCommandsLoader) -> None:
     """Register the arguments of every command of the extension."""
     _cluster_arguments(loader)
+    load_audit_arguments(loader)
     _placement_arguments(loader)
+    load_profile_arguments(loader)
 
 
 def _cluster_arguments(loader: SeccompCommandsLoader) -> None:

@@ -10,6 +10,19 @@ from argparse import Namespace
 from azure.cli.core.azclierror import MutuallyExclusiveArgumentError, RequiredArgumentMissingError
 
 
+def validate_audit(namespace: Namespace) -> None:
+    """``audit`` takes either the pods that a manifest makes, or those that are selected."""
+    if namespace.namespace and namespace.all_namespaces:
+        raise MutuallyExclusiveArgumentError("--namespace cannot be used together with --all-namespaces.")
+    if namespace.manifest and (namespace.selector or namespace.pod_name or namespace.all_namespaces):
+        raise MutuallyExclusiveArgumentError(
+            "--manifest cannot be used together with --selector, --pod-name or --all-namespaces.",
+            recommendation="With a manifest, the pods that it makes are audited.",
+        )
+    if namespace.manifest == "-" and namespace.profile == "-":
+        raise MutuallyExclusiveArgumentError("--manifest and --profile cannot both be read from standard input.")
+
+
 def validate_removal(namespace: Namespace) -> None:
     """``profile remove`` takes names and paths, or everything, and never guesses."""
     named = bool(namespace.path or namespace.as_name)
@@ -20,3 +33,18 @@ def validate_removal(namespace: Namespace) -> None:
             "Name the files to remove with --path or --as, or use --all-ours.",
             recommendation="az aks seccomp profile list shows what is on the nodes.",
         )
+
+
+def collect_options(namespace: Namespace) -> None:
+    """Put all that a profile may depend on into one object, for the handler to receive as ``options``."""
+    from azext_seccomp.profile.source import Options
+
+    given = vars(namespace)
+    namespace.options = Options(
+        arch=str(given.pop("arch")),  # az marks its defaults, and prints the mark
+        containerd_version=given.pop("containerd_version"),
+        cap_add=tuple(given.pop("cap_add") or ()),
+        cap_drop=tuple(given.pop("cap_drop") or ()),
+        docker_format=given.pop("docker_format"),
+        kernel=given.pop("kernel"),
+    )

@@ -10,8 +10,17 @@ from typing import TYPE_CHECKING, Any
 from azure.cli.core.commands import CliCommandType
 
 from azext_seccomp._errors_map import raise_for_az
-from azext_seccomp._format import file_table, placement_table
-from azext_seccomp._validators import validate_removal
+from azext_seccomp._format import (
+    change_table,
+    file_table,
+    overview_table,
+    placement_table,
+    refinement_table,
+    rule_table,
+    validation_table,
+)
+from azext_seccomp._format_audit import audit_table, cleanup_table
+from azext_seccomp._validators import collect_options, validate_audit, validate_removal
 
 if TYPE_CHECKING:
     from azext_seccomp import SeccompCommandsLoader
@@ -20,7 +29,9 @@ if TYPE_CHECKING:
 def load_command_table(loader: SeccompCommandsLoader) -> None:
     """Register every command of the extension."""
     _groups(loader)
+    _audit(loader)
     _placement(loader)
+    _offline(loader)
 
 
 def _groups(loader: SeccompCommandsLoader) -> None:
@@ -28,6 +39,13 @@ def _groups(loader: SeccompCommandsLoader) -> None:
         pass
     with loader.command_group("aks seccomp profile", is_preview=True):
         pass
+
+
+def _audit(loader: SeccompCommandsLoader) -> None:
+    """The main job, and the end of what is left of it."""
+    with loader.command_group("aks seccomp", _handlers("custom_audit")) as group:
+        group.command("audit", "audit_cluster", table_transformer=audit_table, validator=validate_audit)
+        group.command("cleanup", "cleanup_cluster", table_transformer=cleanup_table)
 
 
 def _placement(loader: SeccompCommandsLoader) -> None:
@@ -42,6 +60,18 @@ def _placement(loader: SeccompCommandsLoader) -> None:
             validator=validate_removal,
             confirmation="Remove profile files from the nodes of the cluster?",
         )
+
+
+def _offline(loader: SeccompCommandsLoader) -> None:
+    """Profiles without a cluster."""
+    with loader.command_group("aks seccomp profile", _handlers("custom_profile")) as group:
+        group.command("render", "render_profile", validator=collect_options, table_transformer=rule_table)
+        group.command("validate", "validate_profile", validator=collect_options, table_transformer=validation_table)
+        group.command("show", "show_profile", validator=collect_options, table_transformer=overview_table)
+        group.command("convert", "convert_profile", validator=collect_options, table_transformer=rule_table)
+        group.command("diff", "diff_profiles", validator=collect_options, table_transformer=change_table)
+        group.command("merge", "merge_profiles", validator=collect_options, table_transformer=rule_table)
+        group.command("refine", "refine_profile", validator=collect_options, table_transformer=refinement_table)
 
 
 def _handlers(module: str) -> Any:

@@ -3,10 +3,12 @@
 # --------------------------------------------------------------------------------------------
 """One thing that is wrong with a profile, and where the profile is going to be used."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from azext_seccomp.errors import InvalidInput
 from azext_seccomp.profile.model import Profile, Rule
 
 Severity = Literal["error", "warning"]
@@ -63,3 +65,14 @@ def listed(names: Sequence[str]) -> str:
     """Some of ``names``, and how many more there are."""
     more = len(names) - _NAMES_SHOWN
     return ", ".join(names[:_NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
+
+
+def parse_runc(text: str) -> tuple[int, int]:
+    """Major and minor of a version of runc such as 1.1.15 or v1.3.3-1.
+
+    :raises InvalidInput: it does not start with two numbers.
+    """
+    found = re.match(r"v?(\d{1,4})\.(\d{1,4})(?!\d)", text, re.ASCII)
+    if not found:
+        raise InvalidInput(f"{text} is not a version of runc.", fix="Give it as runc --version shows it, like 1.3.3.")
+    return int(found[1]), int(found[2])
