@@ -27,7 +27,7 @@ from azext_seccomp.cluster.log_stream import KubeLogStream
 from azext_seccomp.cluster.request import CONNECT_SECONDS, Request, place
 from azext_seccomp.cluster.transport import Hangup, OpenStreams, carrying, pool_manager
 from azext_seccomp.cluster.watch import Watch
-from azext_seccomp.errors import InvalidInput, NotFound, SeccompError, ServerFault, Unreachable
+from azext_seccomp.errors import InvalidInput, NotFound, SeccompError, ServerFault
 
 _PAGE = 500
 
@@ -77,7 +77,7 @@ class OfficialClient:
                 resume = expired.resume
                 continue
             yield from items_of(page)
-            resume = page["metadata"].get("continue", "")
+            resume = str(page["metadata"].get("continue") or "")
             if not resume:
                 return
 
@@ -166,10 +166,6 @@ class OfficialClient:
         """The error for a stream that broke."""
         return unreachable.from_transport(request, self._target, error)
 
-    def wait(self, seconds: float) -> None:
-        """Wait between two attempts; ends early when the client is closed."""
-        self._closed.wait(seconds)
-
     def _json(self, request: Request) -> JsonObject:
         _, data = self._request(request)
         try:
@@ -192,10 +188,9 @@ class OfficialClient:
             try:
                 return self._send(request, token)
             except ApiException as answer:
-                if answer.status == 401 and token and token != refused:
+                if answer.status == 401 and token and not refused:
                     refused = token
-                    if self._connection.tokens and self._connection.tokens.token(refused=refused) != refused:
-                        continue
+                    continue
                 failure, delay = self._after_answer(request, answer, attempt)
             except (HTTPError, OSError) as error:
                 failure, delay = self._after_break(request, error, attempt)
@@ -205,7 +200,7 @@ class OfficialClient:
 
     def _send(self, request: Request, token: str) -> tuple[BaseHTTPResponse, bytes]:
         if self._closed.is_set() or (request.hangup is not None and request.hangup.over):
-            raise Unreachable(f"The connection to {self._target.host} was closed.")
+            raise unreachable.Closed(f"The connection to {self._target.host} was closed.")
         headers = {"Accept": "application/json, */*", "Content-Type": request.content_type}
         if token:
             headers["Authorization"] = f"Bearer {token}"

@@ -18,6 +18,10 @@ from azext_seccomp.cluster.text import printable
 from azext_seccomp.errors import Unreachable
 
 
+class Closed(Unreachable):
+    """This side closed the connection."""
+
+
 def from_transport(asked: Request, target: Target, error: BaseException) -> Unreachable:
     """The error for a request that got no answer: ``error`` is urllib3's, or the official client's around it."""
     causes = list(_chain(error))

@@ -25,11 +25,14 @@ from azext_seccomp.cluster.listing import items_of
 from azext_seccomp.cluster.request import Request
 from azext_seccomp.cluster.retry import Patience
 from azext_seccomp.cluster.transport import Hangup
+from azext_seccomp.cluster.unreachable import Closed
 from azext_seccomp.errors import SeccompError, ServerFault, Unreachable
 
 # The server ends each watch after this long, so that a watch moves on when API servers are replaced (client-go's
 # reflector: 5 to 10 minutes).
 _SERVER_SECONDS = (300, 600)
+# A server, or something before it, that ends watches at once is not asked more often than this.
+_LEAST_SECONDS = 1.0
 # How often a thread that waits for ``stop`` looks whether the watch is still there.
 _LOOK_SECONDS = 0.5
 _OBJECT_LIMIT = 32 * 1024 * 1024
@@ -80,11 +83,16 @@ class Watch:
             try:
                 if not self._version:
                     yield from self._list()
+                started = time.monotonic()
                 yield from self._changes(stop, deadline)
-                self._patience.answered()
+                stop.wait(max(0.0, started + _LEAST_SECONDS - time.monotonic()))
             except Expired:
                 self._version = ""
-            except (Unreachable, ServerFault):
+            except (Unreachable, ServerFault) as failure:
+                if _over(stop, deadline):  # which hung up
+                    return
+                if isinstance(failure, Closed):
+                    raise
                 delay = self._patience.next_delay()
                 if delay is None:
                     raise
@@ -103,7 +111,7 @@ class Watch:
                     for item in items_of(page):
                         present.add(_uid(item))
                         yield from self._noticed(item)
-                    resume = page["metadata"].get("continue", "")
+                    resume = str(page["metadata"].get("continue") or "")
                     if not resume:
                         break
             except Expired:
@@ -136,18 +144,14 @@ class Watch:
             hangup=hangup,
         )
         with _hung_up_at(stop, deadline, hangup):
+            response = self._client.open_stream(request)
+            self._patience.answered()
             try:
-                response = self._client.open_stream(request)
                 with contextlib.closing(response):
                     for line in _lines(response):
-                        self._patience.answered()
                         yield from self._read(line)
             except (HTTPError, OSError) as broken:
-                if not hangup.over:
-                    raise self._client.broken(request, broken) from None
-            except Unreachable:
-                if not hangup.over:
-                    raise
+                raise self._client.broken(request, broken) from None
 
     def _read(self, line: bytes) -> Iterator[WatchEvent]:
         kind, item = _decode(line)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from azext_seccomp.cluster import retry
+from azext_seccomp.cluster import retry, watch
 from azext_seccomp.cluster.connection import Connection
 from azext_seccomp.cluster.kube import OfficialClient
 from azext_seccomp.cluster.target import Target
@@ -63,6 +63,7 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> list[float | None]:
         return 0.01
 
     monkeypatch.setattr(retry, "delay_before", delay_before)
+    monkeypatch.setattr(watch, "_LEAST_SECONDS", 0.01)
     return asked
 
 

@@ -241,7 +241,7 @@ class TestIdentity:
         source = RenewedToken(lambda: AccessToken("the-only-one", 9e9))
         with pytest.raises(Unauthenticated) as caught:
             client_of(server, source, entra=True).get(PATH)
-        assert len(server.seen) == 1
+        assert len(server.seen) == 2
         assert "az login" in caught.value.fix
         assert "the-only-one" not in str(vars(caught.value))
 

@@ -182,6 +182,25 @@ def test_stop_ends_a_silent_watch_soon(serve: Serve, client_of: ClientOf) -> Non
         assert watching.result(20) == []
 
 
+def test_closing_the_client_ends_a_watch(serve: Serve, client_of: ClientOf) -> None:
+    collection = Collection([listing(5)], [])
+    client = client_of(serve(collection))
+    with ThreadPoolExecutor(1) as pool:
+        watching = pool.submit(lambda: list(client.watch(PATH, stop=threading.Event())))
+        while not collection.versions:
+            time.sleep(0.01)
+        client.close()
+        with pytest.raises(Unreachable, match="closed"):
+            watching.result(20)
+
+
+def test_a_quiet_watch_that_is_cut_again_and_again_is_no_failure(serve: Serve, client_of: ClientOf) -> None:
+    cuts = [changes(end="reset")] * 30
+    client = client_of(serve(Collection([listing(5)], [*cuts, changes(("ADDED", pod("a", 6)))])))
+    events = Watch(client, PATH, patience=Patience(0.1)).events(threading.Event(), 20)
+    assert take(events, 1) == [("ADDED", "a")]
+
+
 def test_a_silent_watch_ends_with_its_time(serve: Serve, client_of: ClientOf) -> None:
     started = time.monotonic()
     assert list(watch(client_of(serve(Collection([listing(5)], []))), seconds=0.3)) == []
