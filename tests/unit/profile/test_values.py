@@ -43,7 +43,11 @@ def test_a_conjunction_of_conditions_is_the_set_of_numbers_that_meet_them(chosen
 @given(conditions())
 def test_opposites_are_disjoint_and_leave_nothing_out(condition: Arg) -> None:
     for number in range(LIMIT + 1):
-        met = [alternative for alternative in opposites(condition, LIMIT) if all(holds(part, number) for part in alternative)]
+        met = [
+            alternative
+            for alternative in opposites(condition, LIMIT)
+            if all(holds(part, number) for part in alternative)
+        ]
         assert len(met) == (0 if holds(condition, number) else 1)
 
 
