@@ -55,8 +55,8 @@ long-summary: >
     audit: nothing is denied, what would be is logged; answers of ENOSYS and conditions on arguments stay. canary:
     denies as before and logs it, with runc 1.2 or later. enforce: what an audit profile logs is denied again.
 examples:
-  - name: Make an audit profile.
-    text: az aks seccomp profile convert --profile web.json --to audit > audit.json
+  - name: Make an audit profile; redirect the output to a file to keep it.
+    text: az aks seccomp profile convert --profile web.json --to audit -o json
   - name: Make a profile that denies as RuntimeDefault does, and logs it.
     text: az aks seccomp profile convert --profile RuntimeDefault --containerd-version 1.7.33 --to canary
   - name: Make an enforcing profile of an audit profile.
@@ -73,7 +73,7 @@ examples:
   - name: See what a node image with a newer containerd changes for workloads with RuntimeDefault.
     text: >
         az aks seccomp profile diff --profile RuntimeDefault --containerd-version 1.7.33
-        --with RuntimeDefault --with-containerd-version 2.2.4 -o table
+        --with RuntimeDefault --with-containerd 2.2.4 -o table
   - name: List what a custom profile denies and RuntimeDefault allows.
     text: >
         az aks seccomp profile diff --profile RuntimeDefault --containerd-version 2.2.4 --with web.json
@@ -87,8 +87,8 @@ long-summary: >
     Conditions on arguments are joined exactly. What no profile can say is refused with the reason. Where the profiles
     refuse a call in different ways, standard error tells which was kept.
 examples:
-  - name: Let through what either profile lets through.
-    text: az aks seccomp profile merge --profile web.json sidecar.json > pod.json
+  - name: Let through what either profile lets through; redirect the output to a file to keep it.
+    text: az aks seccomp profile merge --profile web.json sidecar.json -o json
   - name: Let through only what both let through.
     text: >
         az aks seccomp profile merge --profile web.json --profile RuntimeDefault --containerd-version 2.2.4 --intersect
@@ -104,8 +104,8 @@ long-summary: >
 examples:
   - name: See what would change.
     text: az aks seccomp profile refine --profile web.json --report audit.json --dry-run -o table
-  - name: Write the changed profile.
-    text: az aks seccomp profile refine --profile web.json --report audit.json > web2.json
+  - name: Print the changed profile; redirect the output to a file to keep it.
+    text: az aks seccomp profile refine --profile web.json --report audit.json -o json
   - name: Let one syscall through, knowing what it means.
     text: az aks seccomp profile refine --profile web.json --report audit.json --only ptrace
 """

@@ -93,6 +93,7 @@ def _images(loader: SeccompCommandsLoader) -> None:
         )
         context.argument(
             "skip_gadget_verification",
+            options_list=["--skip-verification"],
             action="store_true",
             help="Do not verify the signature of the gadget, which mirrors of the image often lack.",
         )

@@ -96,6 +96,7 @@ def load_profile_arguments(loader: SeccompCommandsLoader) -> None:
         )
         context.argument(
             "with_containerd_version",
+            options_list=["--with-containerd"],
             help="Version of containerd for --with RuntimeDefault.",
             completer=complete_containerd_versions,
         )

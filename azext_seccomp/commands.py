@@ -20,6 +20,7 @@ from azext_seccomp._format import (
     validation_table,
 )
 from azext_seccomp._format_audit import audit_table, cleanup_table
+from azext_seccomp._format_try import try_table
 from azext_seccomp._validators import collect_options, validate_audit, validate_removal
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def load_command_table(loader: SeccompCommandsLoader) -> None:
     """Register every command of the extension."""
     _groups(loader)
     _audit(loader)
+    _try(loader)
     _placement(loader)
     _offline(loader)
 
@@ -46,6 +48,12 @@ def _audit(loader: SeccompCommandsLoader) -> None:
     with loader.command_group("aks seccomp", _handlers("custom_audit")) as group:
         group.command("audit", "audit_cluster", table_transformer=audit_table, validator=validate_audit)
         group.command("cleanup", "cleanup_cluster", table_transformer=cleanup_table)
+
+
+def _try(loader: SeccompCommandsLoader) -> None:
+    """The same on this machine."""
+    with loader.command_group("aks seccomp", _handlers("custom_try")) as group:
+        group.command("try", "try_command", table_transformer=try_table)
 
 
 def _placement(loader: SeccompCommandsLoader) -> None:
@@ -67,7 +75,7 @@ def _offline(loader: SeccompCommandsLoader) -> None:
     with loader.command_group("aks seccomp profile", _handlers("custom_profile")) as group:
         group.command("render", "render_profile", validator=collect_options, table_transformer=rule_table)
         group.command("validate", "validate_profile", validator=collect_options, table_transformer=validation_table)
-        group.command("show", "show_profile", validator=collect_options, table_transformer=overview_table)
+        group.show_command("show", "show_profile", validator=collect_options, table_transformer=overview_table)
         group.command("convert", "convert_profile", validator=collect_options, table_transformer=rule_table)
         group.command("diff", "diff_profiles", validator=collect_options, table_transformer=change_table)
         group.command("merge", "merge_profiles", validator=collect_options, table_transformer=rule_table)
