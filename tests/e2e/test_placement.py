@@ -12,19 +12,29 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from azext_seccomp.cluster.connection import connection
+from azext_seccomp.cluster.connection import Connection, connection
 from azext_seccomp.cluster.credentials import parse_kubeconfig
 from azext_seccomp.cluster.interface import CONFIG_MAPS, PODS
 from azext_seccomp.cluster.kube import OfficialClient
-from azext_seccomp.cluster.namespace import NAMESPACE, SESSION_LABEL, ensure_namespace, new_session_id, selector
+from azext_seccomp.cluster.namespace import (
+    NAMESPACE,
+    SESSION_LABEL,
+    ensure_namespace,
+    new_session_id,
+    release_namespace,
+    selector,
+)
 from azext_seccomp.cluster.pod_state import PodState, read_state
 from azext_seccomp.cluster.pods import remove_session
 from azext_seccomp.cluster.target import Target
+from azext_seccomp.cluster.tls import client_context
+from azext_seccomp.cluster.tokens import FixedToken
 from azext_seccomp.errors import Forbidden
 from azext_seccomp.node.installers import Patience
 from azext_seccomp.node.inventory import Node, choose, read_nodes
-from azext_seccomp.node.paths import OWN_DIRECTORY, SECCOMP_DIRECTORY, ProfileFile, profile_file
+from azext_seccomp.node.paths import MAX_FILE_BYTES, OWN_DIRECTORY, SECCOMP_DIRECTORY, ProfileFile, profile_file
 from azext_seccomp.node.placement import list_files, place, remove
+from azext_seccomp.node.users import require_unused
 from tests.e2e.policy import gatekeeper
 from tests.stand.cluster import Stand
 
@@ -129,6 +139,14 @@ def test_placing_again_changes_nothing(kube: OfficialClient, session: str, files
     before = [files.inode(number, web.path) for number in (1, 2)]
     assert [one.status for one in place(kube, session, nodes, [web], image=TOOLS)] == ["present", "present"]
     assert [files.inode(number, web.path) for number in (1, 2)] == before
+
+
+def test_the_largest_profile_that_is_allowed_arrives_whole(
+    kube: OfficialClient, session: str, files: NodeFiles, nodes: list[Node]
+) -> None:
+    huge = files.file(DENY_MKDIR.ljust(MAX_FILE_BYTES))
+    assert [one.status for one in place(kube, session, nodes, [huge], image=TOOLS)] == ["placed", "placed"]
+    assert files.read(2, huge.path) == huge.content
 
 
 def test_a_different_file_on_one_node_stays_until_forced(
@@ -256,6 +274,61 @@ def test_a_policy_denies_before_anything_is_made(
     assert "HostPath volume" in denied.value.why
     assert f"exempt namespace {NAMESPACE}" in denied.value.fix
     assert left(kube, session) == []
+
+
+# What README lists as needed for profile place, list and remove.
+CLUSTER_RULES = [
+    {"apiGroups": [""], "resources": ["nodes", "pods"], "verbs": ["list"]},
+    {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get", "create", "delete"]},
+]
+NAMESPACE_RULES = [
+    {"apiGroups": [""], "resources": ["pods"], "verbs": ["create", "list", "watch", "deletecollection"]},
+    {"apiGroups": [""], "resources": ["pods/log"], "verbs": ["get"]},
+    {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["create", "list", "deletecollection"]},
+]
+
+
+@pytest.fixture
+def documented(kube: OfficialClient, stand: Stand, session: str) -> Iterator[OfficialClient]:
+    """A client that may do what README lists, and nothing else."""
+    name = f"e2e-{session}"
+    accounts = kube.resource("v1", "ServiceAccount").path("default")
+    kube.create(accounts, {"metadata": {"name": name}})
+    subjects = [{"kind": "ServiceAccount", "name": name, "namespace": "default"}]
+    rbac = "rbac.authorization.k8s.io/v1"
+    made = [f"{accounts}/{name}"]
+    for kind, namespace, rules in (("ClusterRole", "", CLUSTER_RULES), ("Role", NAMESPACE, NAMESPACE_RULES)):
+        roles, bindings = kube.resource(rbac, kind), kube.resource(rbac, f"{kind}Binding")
+        reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": name}
+        kube.create(roles.path(namespace), {"metadata": {"name": name}, "rules": rules})
+        kube.create(bindings.path(namespace), {"metadata": {"name": name}, "roleRef": reference, "subjects": subjects})
+        made += [roles.path(namespace, name), bindings.path(namespace, name)]
+    token = kube.create(f"{accounts}/{name}/token", {"spec": {"expirationSeconds": 3600}})["status"]["token"]
+    credentials = parse_kubeconfig(stand.kubeconfig.read_bytes())
+    context = client_context(credentials.authority)
+    client = OfficialClient(Connection(Target(credentials.server), context, FixedToken(token)))
+    yield client
+    client.close()
+    for path in made:
+        kube.delete(path)
+
+
+def test_the_permissions_that_are_documented_are_enough(
+    documented: OfficialClient, session: str, files: NodeFiles
+) -> None:
+    web = files.file(DENY_MKDIR)
+    nodes = choose(read_nodes(documented)).usable[: files.count]
+    ensure_namespace(documented)
+    assert all(one.ok for one in place(documented, session, nodes, [web], image=TOOLS))
+    files.run(1, "touch", *(files.path(f"{files.name}-{number:03}.json") for number in range(60)))  # a list in a log
+    try:
+        first, _ = list_files(documented, session, nodes, image=TOOLS)
+    finally:
+        files.run(1, "sh", "-c", f"rm {files.path(files.name)}-*.json")
+    assert (first.failure, len(first.entries) > 60) == ("", True)
+    require_unused(documented, nodes, [web.path])
+    assert [one.status for one in remove(documented, session, nodes, [web.path], image=TOOLS)] == ["removed", "removed"]
+    release_namespace(documented)
 
 
 def ended(kube: OfficialClient, pod: str) -> PodState:
