@@ -33,7 +33,7 @@ _RBAC = re.compile(
 _BROKEN_WEBHOOK = re.compile(r'failed calling webhook "(?P<who>[^"]+)"')
 _TERMINATING = "because it is being terminated"
 
-_NEEDED = "It needs a pod on each node with a host path (and a privileged one where it listens): "
+_NEEDED = "This extension runs pods with a host path on the nodes, privileged ones to listen: "
 
 
 def by_policy(asked: Request, message: str) -> SeccompError | None:
