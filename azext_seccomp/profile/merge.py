@@ -10,7 +10,7 @@ as rules that do not overlap, and then evaluated again: it is exact, or it is re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from azext_seccomp.errors import Unsupported
+from azext_seccomp.errors import InvalidInput, Unsupported
 from azext_seccomp.profile.effect import (
     MULTIPLEXERS,
     compare,
@@ -55,10 +55,26 @@ class _Merger:
         self._programs = program_architectures(profiles, arch)
 
     def merged(self) -> Profile:
-        """The one profile."""
+        """The one profile.
+
+        libseccomp refuses some rules with different actions for one syscall although no call meets both. Then one
+        kind of refusal has to do for each syscall: what is let through stays exact.
+        """
+        try:
+            return self._written_and_proved(plain=False)
+        except (InvalidInput, Unsupported) as refusal:
+            first = refusal
+        try:
+            merged = self._written_and_proved(plain=True)
+        except InvalidInput:
+            raise Unsupported("The profiles cannot be merged.", why=str(first), fix=first.fix) from first
+        self.notes.append("Some calls are refused with another error than in any profile: libseccomp takes no more.")
+        return merged
+
+    def _written_and_proved(self, plain: bool) -> Profile:
         default = self._choose([default_of(profile) for profile in self._profiles])
         names = dict.fromkeys(name for profile in self._profiles for rule in profile.rules for name in rule.names)
-        cases = [case for name in names for case in self._wanted(name) if case.decision != default]
+        cases = [case for name in names for case in self._wanted(name, default, plain) if case.decision != default]
         listening = next((profile for profile in self._profiles if profile.listener_path), self._profiles[0])
         merged = Profile(
             default.action,
@@ -72,7 +88,7 @@ class _Merger:
         self._prove(merged, frozenset(names))
         return merged
 
-    def _wanted(self, name: str) -> "Iterator[_Case]":
+    def _wanted(self, name: str, default: Decision, plain: bool) -> "Iterator[_Case]":
         """What the merged profile should do with ``name``.
 
         Worked out on the widest architecture that has the syscall: the file has its conditions in that width.
@@ -83,6 +99,8 @@ class _Merger:
             return
         comparison = compare(self._profiles, name, arch)
         decisions = [self._choose(answers, name) for answers in zip(*comparison.decisions, strict=True)]
+        if plain:
+            decisions = _plain(decisions, default)
         for decision in dict.fromkeys(decisions):
             chosen = [found == decision for found in decisions]
             terms = ((),) if all(chosen) else terms_where(comparison, self._profiles, chosen)
@@ -120,6 +138,7 @@ class _Merger:
     def _prove(self, merged: Profile, named: frozenset[str]) -> None:
         """Evaluate the result for every part of every syscall that rules or their absence can decide about.
 
+        :raises InvalidInput: libseccomp refuses the result.
         :raises Unsupported: it differs from what was wanted somewhere.
         """
         for arch in self._programs:
@@ -135,6 +154,12 @@ class _Merger:
                 f"The profiles cannot be merged: {name} of {arch} programs would be decided otherwise than they say.",
                 why="They list different architectures, and the rules of one profile hold for all its architectures.",
                 fix="Give all the same architectures, then merge again.",
+            )
+        if arch == self._native:
+            return Unsupported(
+                f"The profiles cannot be merged: libseccomp would decide {name} otherwise than the rules say.",
+                why="It lets rules with conditions on several arguments share their tests, and mixes some of them up.",
+                fix="Give conditions on one argument of this syscall only.",
             )
         return Unsupported(
             f"The profiles cannot be merged: no profile can say what {name} of {arch} programs should get.",
@@ -162,6 +187,12 @@ class _Case:
     name: str
     decision: Decision
     terms: tuple[Term, ...]
+
+
+def _plain(decisions: Sequence[Decision], default: Decision) -> list[Decision]:
+    """One decision for all that is let through, one for all that is refused; the default where it is of that kind."""
+    by_kind: dict[bool, Decision] = {default.denies: default}
+    return [by_kind.setdefault(decision.denies, decision) for decision in decisions]
 
 
 def _unconditional(profile: Profile, name: str) -> Decision | None:
