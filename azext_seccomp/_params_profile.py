@@ -96,7 +96,7 @@ def load_profile_arguments(loader: SeccompCommandsLoader) -> None:
         )
         context.argument(
             "with_containerd_version",
-            options_list=["--with-containerd"],
+            options_list=["--with-containerd-version", "--with-containerd"],
             help="Version of containerd for --with RuntimeDefault.",
             completer=complete_containerd_versions,
         )
