@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 import sys
@@ -67,3 +68,25 @@ def read_profile(word: str, options: Options) -> Source:
     if is_runtime_default(word):
         return runtime_default(options)
     return load(read_file(word), name_of(word), options)
+
+
+def write_file(path: str, data: bytes) -> None:
+    """Write ``data`` to ``path`` whole or not at all: beside it first, then renamed.
+
+    :raises FileProblem: it cannot be written; what was there is still there.
+    """
+    beside = f"{path}.{os.getpid()}.new"
+    try:
+        try:
+            with open(beside, "xb") as file:
+                file.write(data)
+            os.replace(beside, path)
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(beside)
+            raise
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise FileProblem(
+            f"{path} cannot be written.", why=f"{reason}.", fix="Give a path that you may write."
+        ) from error

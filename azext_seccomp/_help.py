@@ -5,6 +5,8 @@
 
 from knack.help_files import helps
 
+from azext_seccomp import _help_audit, _help_try  # noqa: F401  (loading it registers the help texts)
+
 helps["aks seccomp"] = """
 type: group
 short-summary: Find the system calls that a seccomp profile blocks in workloads on AKS, and correct the profile.

@@ -12,6 +12,7 @@ from knack.arguments import CLIArgumentType
 
 from azext_seccomp._params_audit import load_audit_arguments
 from azext_seccomp._params_profile import load_profile_arguments
+from azext_seccomp._params_try import load_try_arguments
 
 if TYPE_CHECKING:
     from azext_seccomp import SeccompCommandsLoader
@@ -44,6 +45,7 @@ def load_arguments(loader: SeccompCommandsLoader) -> None:
     """Register the arguments of every command of the extension."""
     _cluster_arguments(loader)
     load_audit_arguments(loader)
+    load_try_arguments(loader)
     _placement_arguments(loader)
     load_profile_arguments(loader)
 

@@ -4,6 +4,7 @@
 """One ``try`` from the profile to the report."""
 
 import os
+import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -49,7 +50,8 @@ def attempt(asked: Attempt) -> dict[str, Any]:
         notes.append(
             "The profile refuses nothing and logs something: the calls that it logs are taken for blocked ones."
         )
-    request = Request(encode(profile).decode(), list(asked.argv), user_environment(), asked.enforce, asked.seconds)
+    argv = [os.fsencode(word) for word in asked.argv]
+    request = Request(encode(profile).decode(), argv, user_environment(), asked.enforce, asked.seconds)
     report = run(request)
     assert report.ending is not None  # a report without a problem has one
     notes += _limits(asked, report, report.ending)
@@ -63,24 +65,19 @@ def _only_logs(profile: Profile) -> bool:
 
 
 def _limits(asked: Attempt, report: Report, ending: Ending) -> list[str]:
-    said = []
-    if is_runtime_default(asked.identity.source):
-        said.append(
-            "RuntimeDefault was rendered for the capabilities of a container (--cap-add, --cap-drop); the command ran "
-            "with those of your account."
-        )
-    if report.no_new_privileges and is_privileged(asked.argv[0]):
-        said.append(
-            f"{os.path.basename(asked.argv[0])} is a set-user-ID program and ran without its rights: an account without "
-            "CAP_SYS_ADMIN can filter only programs that gain none."
-        )
-    if ending.ended_by == "duration":
-        said.append("The command was still running when --duration was over, and was ended.")
-    if ending.ended_by == "signal":
-        said.append("The command was ended early by a signal.")
-    if ending.left_behind:
-        said.append(
-            f"The command left {ending.left_behind} processes running; they were ended, as the end of a container's "
-            "first process ends the others."
-        )
-    return said
+    """What limits the result, or makes it differ from a container's."""
+    name = os.path.basename(asked.argv[0])
+    said = {
+        "RuntimeDefault was rendered for the capabilities of a container (--cap-add, --cap-drop); the command ran with "
+        "those of your account.": is_runtime_default(asked.identity.source),
+        f"{name} is a set-user-ID program and ran without its rights: an account without CAP_SYS_ADMIN can filter only "
+        "programs that gain none.": report.no_new_privileges and is_privileged(asked.argv[0]),
+        "The command was still running when --duration was over, and was ended.": ending.ended_by == "duration",
+        "The command was ended early by a signal.": ending.ended_by == "signal",
+        "The profile ended the command with SIGSYS.": asked.enforce and ending.exit_code == -signal.SIGSYS,
+        f"{ending.whole_processes} times a process was ended where the profile (KILL_THREAD) ends only one of its "
+        "threads.": ending.whole_processes > 0,
+        f"The command left {ending.left_behind} processes running; they were ended, as the end of a container's first "
+        "process ends the others.": ending.left_behind > 0,
+    }
+    return [sentence for sentence, holds in said.items() if holds]

@@ -13,16 +13,17 @@ import ctypes
 import errno
 import mmap
 import os
+import secrets
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple, NoReturn
 
 from azext_seccomp.errors import InvalidInput, Unsupported
 from azext_seccomp.local import kernel, processes
 
-# The name that the child bears between fork and exec: calls made under it are the hand-over's, not the command's.
-MARK = "az-seccomp-try"
+# The name that the child bears between fork and exec: one that no program can give itself to have calls passed over.
+MARK = f"try-{secrets.token_hex(5)}"
 
 _POLL_SECONDS = 0.0005
 _INSTALL, _EXEC = 1, 2
@@ -53,12 +54,12 @@ class Started(NamedTuple):
 
 
 def start(
-    argv: Sequence[str], environment: Mapping[str, str], program: bytes, ignored: frozenset[int] = frozenset()
+    argv: Sequence[bytes], environment: Sequence[bytes], program: bytes, ignored: frozenset[int] = frozenset()
 ) -> Started:
     """Run ``argv`` as a child of this process, under ``program``.
 
     :param argv: the command; its first word is the path of a file.
-    :param environment: the command's whole environment.
+    :param environment: the command's whole environment, ``NAME=value`` each.
     :param program: cBPF instructions with at least one user notification among their results.
     :param ignored: signals that the command ignores from its start, such as SIGHUP under nohup.
     :raises InvalidInput: the file cannot be executed.
@@ -72,7 +73,7 @@ def start(
         child.become_command()
     while (fd := kernel.find_listener()) is None:
         if _has_ended(pid):
-            raise _failure(argv[0], outcome)
+            raise _failure(os.fsdecode(argv[0]), outcome)
         time.sleep(_POLL_SECONDS)
     os.set_inheritable(fd, False)
     return Started(pid, kernel.Listener(fd), outcome)
@@ -92,8 +93,8 @@ class _Child:
 
     def __init__(
         self,
-        argv: Sequence[str],
-        environment: Mapping[str, str],
+        argv: Sequence[bytes],
+        environment: Sequence[bytes],
         program: bytes,
         ignored: frozenset[int],
         outcome: _Outcome,
@@ -102,9 +103,9 @@ class _Child:
         self._ignored = ignored
         self._outcome = outcome
         self._installer = kernel.Installer(program)
-        self._path = os.fsencode(argv[0])
+        self._path = argv[0]
         self._argv = _strings(argv)
-        self._environment = _strings([f"{name}={value}" for name, value in environment.items()])
+        self._environment = _strings(environment)
         self._mark = ctypes.create_string_buffer(MARK.encode())
 
     def become_command(self) -> NoReturn:
@@ -134,8 +135,8 @@ class _Child:
         return error == 0
 
 
-def _strings(texts: Sequence[str]) -> "ctypes.Array[ctypes.c_char_p]":
-    return (ctypes.c_char_p * (len(texts) + 1))(*[os.fsencode(text) for text in texts], None)
+def _strings(texts: Sequence[bytes]) -> "ctypes.Array[ctypes.c_char_p]":
+    return (ctypes.c_char_p * (len(texts) + 1))(*texts, None)
 
 
 def _has_ended(pid: int) -> bool:

@@ -7,6 +7,7 @@ Numbers and layouts are those of ``linux/seccomp.h``, ``linux/prctl.h``, ``linux
 they do is described in seccomp_unotify(2), seccomp(2), prctl(2) and clone(2).
 """
 
+import contextlib
 import ctypes
 import errno
 import fcntl
@@ -14,6 +15,8 @@ import os
 import platform
 import struct
 from typing import NamedTuple
+
+from azext_seccomp.errors import Unsupported
 
 PR_SET_PDEATHSIG = 1
 PR_SET_NAME = 15
@@ -29,6 +32,7 @@ SECCOMP_FILTER_FLAG_SPEC_ALLOW = 1 << 2
 SECCOMP_FILTER_FLAG_NEW_LISTENER = 1 << 3
 SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV = 1 << 5
 SECCOMP_USER_NOTIF_FLAG_CONTINUE = 1
+SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP = 1
 
 LISTENER_LINK = "anon_inode:seccomp notify"
 
@@ -36,7 +40,11 @@ _NOTIF = struct.Struct("=QIIiIQ6Q")  # struct seccomp_notif with its struct secc
 _RESPONSE = struct.Struct("=QqiI")  # struct seccomp_notif_resp
 _RECV = 0xC0502100  # SECCOMP_IOCTL_NOTIF_RECV
 _SEND = 0xC0182101  # SECCOMP_IOCTL_NOTIF_SEND
-_NUMBERS = {"x86_64": {"clone": 56, "seccomp": 317}, "aarch64": {"clone": 220, "seccomp": 277}}
+_SET_FLAGS = 0x40082104  # SECCOMP_IOCTL_NOTIF_SET_FLAGS
+_NUMBERS = {
+    "x86_64": {"clone": 56, "tgkill": 234, "seccomp": 317},
+    "aarch64": {"clone": 220, "tgkill": 131, "seccomp": 277},
+}
 
 _NATIVE = {"x86_64": "amd64", "aarch64": "arm64"}
 # AUDIT_ARCH_* of linux/audit.h, by the names of azext_seccomp.profile.syscalls
@@ -74,6 +82,16 @@ def can_notify() -> bool:
     return bool(libc.syscall(_number("seccomp"), SECCOMP_GET_ACTION_AVAIL, 0, ctypes.byref(action)) == 0)
 
 
+def refusal(error: OSError) -> Unsupported:
+    """The error for a call that ``try`` cannot do without, and that was refused."""
+    return Unsupported(
+        "A command cannot be supervised here.",
+        why=f"The kernel, or a filter around this process, answers: {error.strerror}.",
+        fix="Inside a container its own seccomp profile may refuse it: run outside of it, or in a container that is "
+        "Unconfined.",
+    )
+
+
 def prctl(option: int, value: "int | ctypes.Array[ctypes.c_char]") -> None:
     """prctl(2) with one argument.
 
@@ -97,6 +115,15 @@ def fork_sharing_files() -> int:
     if pid < 0:
         raise _error()
     return pid
+
+
+def signal_thread(process: int, thread: int, signal_number: int) -> None:
+    """Send a signal to one thread, which takes it before it runs any further instruction of its program.
+
+    :raises OSError: as the kernel answers; ProcessLookupError when it has ended.
+    """
+    if libc.syscall(_number("tgkill"), process, thread, signal_number) != 0:
+        raise _error()
 
 
 class Installer:
@@ -137,6 +164,8 @@ class Listener:
         self.fd = fd
         self._buffer = bytearray(_NOTIF.size)
         self._zeros = bytes(_NOTIF.size)
+        with contextlib.suppress(OSError):  # Linux 6.6: caller and supervisor take turns on one processor, sooner
+            fcntl.ioctl(fd, _SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP)
 
     def receive(self) -> Notification | None:
         """The next waiting call; None when its caller has gone in the meantime (ENOENT)."""

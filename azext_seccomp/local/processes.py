@@ -13,12 +13,14 @@ from azext_seccomp.local import kernel
 _ROUND_SECONDS = 0.01
 
 
-def adopt_orphans() -> None:
-    """From now on a descendant whose parent ends becomes a child of this process, not of init.
+def adopt_orphans(adopt: bool = True) -> None:
+    """From now on a descendant whose parent ends becomes a child of this process, not of init; or no longer.
 
     Source: prctl(2), PR_SET_CHILD_SUBREAPER.
+
+    :raises OSError: a filter around this process refuses it.
     """
-    kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
+    kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, int(adopt))
 
 
 def die_with_parent(signal_number: int, parent: int) -> bool:
@@ -27,17 +29,27 @@ def die_with_parent(signal_number: int, parent: int) -> bool:
     return os.getppid() == parent
 
 
-def children() -> list[int]:
-    """Pids of the direct children of this process, ended ones that nobody waited for included."""
+def children() -> dict[int, bool]:
+    """The direct children of this process that nobody has waited for: their pids, and whether they still run."""
     me = os.getpid()
-    found = []
+    found = {}
     for name in os.listdir("/proc"):
         if name.isdigit():
             with contextlib.suppress(OSError), open(f"/proc/{name}/stat", "rb") as file:
                 # the second field is the command's name in brackets, which may hold anything: go on after the last one
-                if int(file.read().rpartition(b")")[2].split()[1]) == me:
-                    found.append(int(name))
+                state, parent, *_ = file.read().rpartition(b")")[2].split()
+                if int(parent) == me:
+                    found[int(name)] = state != b"Z"
     return found
+
+
+def reap_children() -> dict[int, int]:
+    """Wait for all children that have ended; their pids and exit codes, negative for the signal that ended them."""
+    ended = {}
+    with contextlib.suppress(ChildProcessError):
+        while (found := os.waitpid(-1, os.WNOHANG))[0]:
+            ended[found[0]] = os.waitstatus_to_exitcode(found[1])
+    return ended
 
 
 def end_children(seconds: float, spare: frozenset[int] = frozenset()) -> int:
@@ -45,17 +57,17 @@ def end_children(seconds: float, spare: frozenset[int] = frozenset()) -> int:
 
     :param seconds: how long to go on; a process in an uninterruptible call may outlast it.
     :param spare: pids that are not to be touched.
-    :returns: how many processes were killed.
+    :returns: how many processes were still running.
     """
     killed: set[int] = set()
     end = time.monotonic() + seconds
-    while (pids := [pid for pid in children() if pid not in spare]) and time.monotonic() < end:
-        for pid in pids:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        ended = {pid for pid in pids if _reap(pid)}
-        killed |= ended
-        if not ended:
+    while (found := {pid: runs for pid, runs in children().items() if pid not in spare}) and time.monotonic() < end:
+        for pid, runs in found.items():
+            if runs:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+                    killed.add(pid)
+        if not any(_reap(pid) for pid in found):
             time.sleep(_ROUND_SECONDS)
     return len(killed)
 
@@ -66,3 +78,33 @@ def _reap(pid: int) -> bool:
         return os.waitpid(pid, os.WNOHANG)[0] == pid
     except ChildProcessError:
         return False
+
+
+def end_with_sigsys(thread: int, *, catchable: bool) -> bool:
+    """End the process of a thread that waits in a call, as the kernel does for a call that a filter forbids so.
+
+    The signal that the kernel forces on it cannot be forced from outside; where the process has made other plans for
+    SIGSYS, it gets SIGKILL.
+
+    :param catchable: a handler of SIGSYS may take it (TRAP).
+    :returns: whether other threads ended with it.
+    """
+    try:
+        status = _status(thread)
+        bit = 1 << (signal.SIGSYS - 1)
+        handled = int(status["SigCgt"], 16) & bit
+        shut_out = int(status["SigBlk"], 16) & bit or int(status["SigIgn"], 16) & bit
+        process = int(status["Tgid"])
+        if shut_out or (handled and not catchable):
+            os.kill(process, signal.SIGKILL)
+        else:
+            kernel.signal_thread(process, thread, signal.SIGSYS)
+        return int(status["Threads"]) > 1
+    except (ProcessLookupError, FileNotFoundError):  # it has ended in the meantime
+        return False
+
+
+def _status(thread: int) -> dict[str, str]:
+    with open(f"/proc/{thread}/status", encoding="utf-8", errors="replace") as file:
+        pairs = (line.partition(":") for line in file)
+        return {name: value.strip() for name, _, value in pairs}

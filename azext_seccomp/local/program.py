@@ -32,6 +32,7 @@ _RETURN = 0x06  # BPF_RET | BPF_K
 _INSTRUCTION = struct.Struct("=HBBI")  # struct sock_filter
 _ACTION_MASK = 0xFFFF0000  # SECCOMP_RET_ACTION_FULL
 _OPTIMIZE_TREE = 2
+_MANY_RULES = 32  # from more on runc has libseccomp arrange the syscalls as a tree
 # __NR_SCMP_ERROR; other negative numbers are libseccomp's own for calls that only other architectures have
 _UNKNOWN = -1
 
@@ -64,19 +65,12 @@ _PLAIN = {
 # What an action of the kernel (the upper half of a filter's return value) is replaced by.
 Replace = Callable[[int], int]
 
-# The kernel's values for the actions that end the caller; everything else below LOG returns to it.
-_DEADLY = {pyseccomp.KILL_PROCESS, pyseccomp.KILL_THREAD, pyseccomp.TRAP}
 _PERMITTED = {pyseccomp.ALLOW, pyseccomp.LOG}
 
 
-def notify_all_denials(value: int) -> int:
-    """For an audit: whatever would not be let through is shown to the supervisor."""
+def notify_denials(value: int) -> int:
+    """Whatever would not be let through is shown to the supervisor, which decides."""
     return value if value in _PERMITTED else SECCOMP_RET_USER_NOTIF
-
-
-def notify_refusals(value: int) -> int:
-    """For enforcing: the supervisor is shown the calls that get an errno, and answers it; signals stay the kernel's."""
-    return value if value in _PERMITTED or value in _DEADLY else SECCOMP_RET_USER_NOTIF
 
 
 def compile_profile(profile: Profile, replace: Replace | None = None) -> bytes:
@@ -103,7 +97,8 @@ def compile_profile(profile: Profile, replace: Replace | None = None) -> bytes:
 def _build(profile: Profile) -> Any:
     default = _libseccomp_action(profile.default_action, profile.default_errno_ret)
     built = pyseccomp.SyscallFilter(default)
-    built.set_attr(pyseccomp.Attr.CTL_OPTIMIZE, _OPTIMIZE_TREE)
+    if sum(len(rule.names) for rule in profile.rules) > _MANY_RULES:
+        built.set_attr(pyseccomp.Attr.CTL_OPTIMIZE, _OPTIMIZE_TREE)
     for name in profile.architectures:
         architecture = _ARCHITECTURES.get(name)
         if architecture is not None and not built.exist_arch(architecture):  # the machine's own is there from the start

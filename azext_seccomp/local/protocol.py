@@ -15,8 +15,8 @@ class Request(msgspec.Struct, frozen=True):
     """What to run, and under which profile."""
 
     profile: str  # runtime-spec JSON
-    argv: list[str]
-    environment: dict[str, str]
+    argv: list[bytes]
+    environment: list[bytes]  # NAME=value each
     enforce: bool
     seconds: float | None
 
@@ -41,6 +41,7 @@ class Ending(msgspec.Struct, frozen=True):
     exit_code: int
     ended_by: EndedBy
     left_behind: int  # processes of the command that outlived it and were ended
+    whole_processes: int = 0  # that were ended where the profile ends one thread
 
 
 class Problem(msgspec.Struct, frozen=True):

@@ -7,11 +7,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from azext_seccomp.local.handover import MARK
 from azext_seccomp.local.kernel import Notification
 from azext_seccomp.profile.evaluate import Decision
 
-# The only call that the hand-over makes of its own accord once it is under the filter.
+# The only call of the hand-over that a container's start has too.
 EXEC = "execve"
 
 # A process may give itself any name at any time; beyond this many different calls they are counted together.
@@ -52,20 +51,23 @@ class Recorder:
         self.startup: dict[Denied, Tally] = {}
         self.uncounted = 0
 
-    def add(self, comm: str, syscall: str, notification: Notification, decision: Decision) -> None:
-        """Count one call. Of the hand-over's calls only its exec is a container's too, as part of starting it."""
-        tallies = self.denied
-        if comm == MARK:
-            if syscall != EXEC:
-                return
-            tallies = self.startup
+    def add(
+        self, comm: str, syscall: str, notification: Notification, decision: Decision, *, starting: bool = False
+    ) -> None:
+        """Count one call.
+
+        :param starting: it was made before the command's own program ran: only the exec is told of, apart.
+        """
+        if starting and syscall != EXEC:
+            return
+        tallies = self.startup if starting else self.denied
         key = Denied(comm, syscall, notification.architecture, decision, self._describe(syscall, notification.args))
+        now = self._clock()
         tally = tallies.get(key)
         if tally is not None:
             tally.count += 1
-            tally.last = self._clock()
+            tally.last = now
         elif len(tallies) < MOST_DIFFERENT:
-            now = self._clock()
             tallies[key] = Tally(1, now, now)
         else:
             self.uncounted += 1

@@ -37,8 +37,8 @@ def build(
     :param enforce: whether calls were refused for real.
     :param notes: what limits the result, whole sentences.
     """
-    rows = [(_ruled(one, one.comm), one.detail) for one in report.denied]
-    rows += [(_ruled(one, _STARTUP_COMM), one.detail) for one in report.startup]
+    rows = [(_ruled(one, one.comm), one) for one in report.denied]
+    rows += [(_ruled(one, _STARTUP_COMM), one) for one in report.startup]
     rows.sort(key=lambda row: (-row[0].finding.count, row[0].finding.comm, row[0].finding.syscall))
     unseen = [f"{report.uncounted} calls went past the number of findings that are kept"] if report.uncounted else []
     judgement = judge([ruled for ruled, _ in rows], unseen)
@@ -56,7 +56,7 @@ def build(
         "endedAt": _time(report.ended_at),
         "verdict": judgement.verdict,
         "reasons": list(judgement.reasons),
-        "findings": [finding_row(ruled, advice) | {"detail": detail} for ruled, detail in rows],
+        "findings": [_row(ruled, one) for ruled, one in rows],
         "notes": list(notes),
     }
 
@@ -76,6 +76,10 @@ def _ruled(one: Denial, comm: str) -> Ruled:
         nodes=(),
     )
     return Ruled(finding, Ruling("fallback" if decision.falls_back else "blocked", one.action), None)
+
+
+def _row(ruled: Ruled, one: Denial) -> dict[str, Any]:
+    return finding_row(ruled, advice) | {"architecture": one.architecture, "detail": one.detail}
 
 
 def _time(seconds: float) -> str:

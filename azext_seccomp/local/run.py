@@ -4,12 +4,16 @@
 """az's side of ``try``: starts the supervisor, waits for its report whatever happens to either."""
 
 import contextlib
+import itertools
 import os
 import shlex
 import shutil
+import signal
 import stat
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from io import BufferedReader, BufferedWriter
 from pathlib import Path
 
@@ -52,12 +56,9 @@ def is_privileged(path: str) -> bool:
     return bool(os.stat(path).st_mode & (stat.S_ISUID | stat.S_ISGID))
 
 
-def user_environment() -> dict[str, str]:
-    """The environment as the user had it: what az and Python added to their own is not the command's."""
-    with contextlib.suppress(OSError):
-        entries = Path("/proc/self/environ").read_bytes().split(b"\0")
-        return dict(os.fsdecode(entry).split("=", 1) for entry in entries if b"=" in entry)
-    return dict(os.environ)
+def user_environment() -> list[bytes]:
+    """The environment as the user had it, ``NAME=value`` each: what az and Python added to their own is not theirs."""
+    return [entry for entry in Path("/proc/self/environ").read_bytes().split(b"\0") if b"=" in entry]
 
 
 def require_linux() -> None:
@@ -101,16 +102,20 @@ def require_architecture(wanted: str | None) -> str:
 def run(request: Request) -> Report:
     """Run a command under supervision; its standard output goes to our standard error, because ours is the report's.
 
-    Ctrl-C reaches the command from the terminal; a second one ends it from here.
+    Ctrl-C reaches the command from the terminal; a second one has it ended from here.
 
     :raises SeccompError: the command could not be started, or the supervisor was killed.
     """
     before = frozenset(processes.children())
-    processes.adopt_orphans()
+    try:
+        processes.adopt_orphans()
+    except OSError as error:
+        raise kernel.refusal(error) from error
     try:
         text = _supervise(request)
     finally:
         processes.end_children(_END_SECONDS, spare=before)
+        processes.adopt_orphans(False)
     return _checked(text)
 
 
@@ -128,12 +133,28 @@ def _supervise(request: Request) -> bytes:
             pass_fds=(request_read.fileno(), report_write.fileno()),
         )
         stack.callback(_end, supervisor)
+        stack.enter_context(_second_interrupt_ends(supervisor))
         request_read.close()
         report_write.close()
         with contextlib.suppress(BrokenPipeError):  # a supervisor that has died is told of below
             request_write.write(msgspec.json.encode(request))
             request_write.close()
-        return _read_patiently(report_read, supervisor)
+        return report_read.read()
+
+
+@contextlib.contextmanager
+def _second_interrupt_ends(supervisor: "subprocess.Popen[bytes]") -> Iterator[None]:
+    """Within it the first Ctrl-C is the command's own affair, from the second on the command is ended."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.SIG_IGN or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    presses = itertools.count(1)
+    signal.signal(signal.SIGINT, lambda *_: supervisor.terminate() if next(presses) > 1 else None)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _pipe() -> tuple[BufferedReader, BufferedWriter]:
@@ -145,21 +166,6 @@ def _close_quietly(pipe: BufferedWriter) -> None:
     """Close a pipe whose reader may be gone."""
     with contextlib.suppress(BrokenPipeError):
         pipe.close()
-
-
-def _read_patiently(report: BufferedReader, supervisor: "subprocess.Popen[bytes]") -> bytes:
-    """The whole report. The first Ctrl-C is the command's own affair; from the second on the command is ended."""
-    interrupts = 0
-    parts: list[bytes] = []
-    while True:
-        try:
-            while part := report.read1(65536):
-                parts.append(part)
-            return b"".join(parts)
-        except KeyboardInterrupt:
-            interrupts += 1
-            if interrupts > 1:
-                supervisor.terminate()
 
 
 def _end(supervisor: "subprocess.Popen[bytes]") -> None:

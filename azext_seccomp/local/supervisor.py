@@ -7,6 +7,7 @@ A process of its own, because az has threads and the hand-over needs a process w
 words AZ_PID REQUEST_FD REPORT_FD; each end says one JSON object (``protocol.Request``, ``protocol.Report``).
 """
 
+import contextlib
 import os
 import select
 import signal
@@ -25,10 +26,30 @@ from azext_seccomp.profile.explain import arguments_in_words
 from azext_seccomp.profile.model import Action
 from azext_seccomp.profile.syscalls import name_of
 
-_END_SECONDS = 10.0
+_GRACE_SECONDS = 5.0  # between asking the command to end (SIGTERM) and ending it
+_KILL_SECONDS = 10.0
 _NO_TRACER = 38  # what the kernel answers for TRACE without a tracer and for NOTIFY without a listener: ENOSYS
 _OURS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_ENDING = frozenset({signal.SIGTERM, signal.SIGHUP})
 _DEADLY = frozenset({Action.KILL_PROCESS, Action.KILL_THREAD, Action.TRAP})
+
+
+class Signals:
+    """The signals that this process gets, in a form that poll(2) can wait for. Ctrl-C is the command's own affair."""
+
+    def __init__(self) -> None:
+        self.fd, write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self.ignored = frozenset(number for number in _OURS if signal.getsignal(number) is signal.SIG_IGN)
+        signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for number in (*_ENDING, signal.SIGCHLD):
+            signal.signal(number, lambda *_: None)
+
+    def received(self) -> frozenset[int]:
+        """Numbers of those since the last look; those that came in great number may be missing."""
+        with contextlib.suppress(BlockingIOError):
+            return frozenset(os.read(self.fd, 65536))
+        return frozenset()
 
 
 class Supervisor:
@@ -42,76 +63,84 @@ class Supervisor:
         self._rules = rules
         self._recorder = recorder
         self._enforce = enforce
+        self._command = 0
+        self._handing_over = True
+        self._whole_processes = 0
 
-    def run(self, started: handover.Started, stop: int, seconds: float | None) -> protocol.Ending:
+    def run(self, started: handover.Started, signals: Signals, seconds: float | None) -> protocol.Ending:
         """Answer until the command ends; what it leaves behind is ended then, as in a container.
 
-        :param stop: a descriptor that becomes readable when the command is to be ended early.
+        A command that takes too long, or that is to be ended by a signal to this process, gets SIGTERM and SIGKILL some
+        seconds later, as in a container.
+
         :param seconds: how long the command may take; None for ever.
         """
-        pidfd = os.pidfd_open(started.pid)
-        reason = self._answer_until_end(started.listener, pidfd, stop, seconds)
-        if reason:
-            os.kill(started.pid, signal.SIGKILL)
-        os.close(pidfd)
-        _, status = os.waitpid(started.pid, 0)
-        left_behind = processes.end_children(_END_SECONDS)
-        return protocol.Ending(os.waitstatus_to_exitcode(status), reason, left_behind)
-
-    def _answer_until_end(
-        self, listener: kernel.Listener, pidfd: int, stop: int, seconds: float | None
-    ) -> protocol.EndedBy:
+        self._command = started.pid
         poller = select.poll()
-        for descriptor in (listener.fd, pidfd, stop):
-            poller.register(descriptor, select.POLLIN)
-        end = None if seconds is None else time.monotonic() + seconds
+        poller.register(started.listener.fd, select.POLLIN)
+        poller.register(signals.fd, select.POLLIN)
+        limit = None if seconds is None else time.monotonic() + seconds
+        reason: protocol.EndedBy = ""
         while True:
-            ready = dict(poller.poll(None if end is None else max(0.0, end - time.monotonic()) * 1000))
-            if ready.get(listener.fd, 0) & select.POLLIN:
-                self._answer(listener)
-            elif ready.get(listener.fd, 0) & select.POLLHUP:
-                poller.unregister(listener.fd)  # nobody is under the filter any more
-            if pidfd in ready:
-                return ""
-            if stop in ready:
-                return "signal"
-            if end is not None and time.monotonic() >= end:
-                return "duration"
+            ready = dict(poller.poll(None if limit is None else max(0.0, limit - time.monotonic()) * 1000))
+            if ready.get(started.listener.fd, 0) & select.POLLIN:
+                self._answer(started.listener)
+            elif started.listener.fd in ready:
+                poller.unregister(started.listener.fd)  # nobody is under the filter any more
+            received = signals.received() if signals.fd in ready else frozenset()
+            exit_code = processes.reap_children().get(started.pid) if received else None
+            if exit_code is not None:
+                left_behind = processes.end_children(_KILL_SECONDS)
+                return protocol.Ending(exit_code, reason, left_behind, self._whole_processes)
+            over = limit is not None and time.monotonic() >= limit
+            if over or received & _ENDING:
+                os.kill(started.pid, signal.SIGKILL if reason else signal.SIGTERM)
+                reason = reason or ("duration" if over else "signal")
+                limit = time.monotonic() + _GRACE_SECONDS
 
     def _answer(self, listener: kernel.Listener) -> None:
         notification = listener.receive()
         if notification is None:
             return
-        comm = _comm(notification.thread)
-        syscall = name_of(notification.number, notification.architecture) or f"syscall_{notification.number}"
-        decision = self._rules.decide(notification.number, notification.args, notification.architecture)
-        self._recorder.add(comm, syscall, notification, decision)
-        refused = decision.falls_back or (self._enforce and decision.denies and decision.action not in _DEADLY)
-        if refused and (comm != handover.MARK or syscall == EXEC):
-            listener.refuse(notification, _errno_of(decision))
-        else:
+        number, thread = notification.number, notification.thread
+        decision = self._rules.decide(number, notification.args, notification.architecture)
+        if not decision.denies:  # this machine's libseccomp does not know a syscall that the profile allows
             listener.let_through(notification)
+            return
+        comm = _comm(thread)
+        starting = self._handing_over and thread == self._command
+        if starting and comm != handover.MARK:
+            starting = self._handing_over = False
+        syscall = name_of(number, notification.architecture) or f"syscall_{number}"
+        self._recorder.add(comm, syscall, notification, decision, starting=starting)
+        if not self._refuses(decision) or (starting and syscall != EXEC):
+            listener.let_through(notification)
+            return
+        if decision.action in _DEADLY:
+            shared = processes.end_with_sigsys(thread, catchable=decision.action is Action.TRAP)
+            self._whole_processes += shared and decision.action is Action.KILL_THREAD
+        listener.refuse(notification, _errno_of(decision))
+
+    def _refuses(self, decision: Decision) -> bool:
+        return self._enforce or decision.falls_back
 
 
-def supervise(request: protocol.Request, stop: int, ignored: frozenset[int]) -> protocol.Report:
+def supervise(request: protocol.Request, signals: Signals) -> protocol.Report:
     """Run the command of ``request`` and report on it.
 
-    :param stop: as for :meth:`Supervisor.run`.
-    :param ignored: signals that the command is to ignore from its start.
     :raises SeccompError: the command could not be started under the profile.
     """
     profile = decode(request.profile.encode(), "the profile")
-    replace = program.notify_refusals if request.enforce else program.notify_all_denials
     recorder = Recorder(arguments_in_words)
     native = kernel.native_architecture()
     assert native is not None  # az has looked before it started us
     supervisor = Supervisor(Filter(profile, native), recorder, enforce=request.enforce)
-    installable = program.compile_profile(profile, replace)
+    installable = program.compile_profile(profile, program.notify_denials)
     started_at = time.time()
-    started = handover.start(request.argv, request.environment, installable, ignored)
-    ending = supervisor.run(started, stop, request.seconds)
+    started = handover.start(request.argv, request.environment, installable, signals.ignored)
+    ending = supervisor.run(started, signals, request.seconds)
     if started.exec_error() and not recorder.startup:
-        raise handover.exec_failure(request.argv[0], started.exec_error())
+        raise handover.exec_failure(os.fsdecode(request.argv[0]), started.exec_error())
     return protocol.Report(
         ending=ending,
         no_new_privileges=started.no_new_privileges(),
@@ -126,29 +155,29 @@ def supervise(request: protocol.Request, stop: int, ignored: frozenset[int]) -> 
 def main() -> None:
     """Entry of the process; its command line ends with az's pid and the descriptors of the request and the report."""
     parent, request_fd, report_fd = map(int, sys.argv[-3:])
-    processes.adopt_orphans()
-    ignored = frozenset(number for number in _OURS if signal.getsignal(number) is signal.SIG_IGN)
-    stop = _readable_on_signal()
-    if not processes.die_with_parent(signal.SIGTERM, parent):
-        return
-    with open(request_fd, "rb") as file:
-        request = msgspec.json.decode(file.read(), type=protocol.Request)
+    signals = Signals()
     os.set_inheritable(report_fd, False)
+    with open(request_fd, "rb") as file:
+        request = file.read()
+    report = _report(parent, request, signals)
+    with contextlib.suppress(BrokenPipeError), open(report_fd, "wb") as reply:  # az may have been killed
+        reply.write(msgspec.json.encode(report))
+
+
+def _report(parent: int, request: bytes, signals: Signals) -> protocol.Report:
     try:
-        report = supervise(request, stop, ignored)
+        processes.adopt_orphans()
+        if not processes.die_with_parent(signal.SIGTERM, parent):
+            return protocol.Report()  # for nobody
+        return supervise(msgspec.json.decode(request, type=protocol.Request), signals)
     except SeccompError as error:
-        report = protocol.Report(problem=protocol.Problem(type(error).__name__, error.what, error.why, error.fix))
-    with open(report_fd, "wb") as file:
-        file.write(msgspec.json.encode(report))
+        return _problem(error)
+    except OSError as error:
+        return _problem(kernel.refusal(error))
 
 
-def _readable_on_signal() -> int:
-    """A descriptor that becomes readable on SIGTERM or SIGHUP. Ctrl-C is the command's own affair."""
-    read, write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-    signal.set_wakeup_fd(write)
-    for number in _OURS:
-        signal.signal(number, signal.SIG_IGN if number is signal.SIGINT else lambda *_: None)
-    return read
+def _problem(error: SeccompError) -> protocol.Report:
+    return protocol.Report(problem=protocol.Problem(type(error).__name__, error.what, error.why, error.fix))
 
 
 def _errno_of(decision: Decision) -> int:
