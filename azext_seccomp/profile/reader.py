@@ -44,8 +44,8 @@ FLAGS = (
 )
 #: Keys of Docker's profile format (moby ``profiles/seccomp``): containerd drops them without a word.
 DOCKER_KEYS = frozenset({"archMap", "includes", "excludes", "name", "comment", "minKernel"})
-#: The kernel caps what a filter makes a call return (``kernel/seccomp.c``, ``__seccomp_filter``).
-MAX_ERRNO = 4095
+#: libseccomp refuses greater ones, and with it runc the container (``src/system.c``, ``sys_chk_seccomp_action``).
+MAX_ERRNO = 4094
 MAX_ARGUMENT_INDEX = 5
 _MAX_64 = 2**64 - 1
 _DIGITS_64 = len(str(_MAX_64))
