@@ -5,6 +5,7 @@
 
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
@@ -111,17 +112,25 @@ def _removal(one: JournalObject, status: RemovalStatus, detail: str = "") -> Rem
 
 
 def _end_pods(kube: Kube, journal: Journal) -> None:
-    """End what the objects started, sooner than the pods' own grace periods have it, and wait until it is gone: as long
-    as pods use the profile its file stays.
+    """Wait until what the objects started is gone: as long as pods use the profile its file stays.
+
+    The garbage collector ends the pods after their owners; a pod that goes before its ReplicaSet is made again. Long
+    grace periods of those that it ends are cut short.
     """
     matching = selector(journal.session, WORKLOAD)
     spaces = {one.namespace for one in journal.objects if one.namespace}
-    for namespace in spaces:
-        kube.delete(PODS.path(namespace), labels=matching, grace_seconds=POD_GRACE_SECONDS)
+    hurried: set[str] = set()
     deadline = time.monotonic() + _PODS_GONE_SECONDS
     while time.monotonic() < deadline:
-        if not any(True for namespace in spaces for _ in kube.list(PODS.path(namespace), labels=matching)):
+        pods = [pod for namespace in spaces for pod in kube.list(PODS.path(namespace), labels=matching)]
+        if not pods:
             return
+        for metadata in (pod["metadata"] for pod in pods):
+            if "deletionTimestamp" in metadata and metadata["uid"] not in hurried:
+                hurried.add(metadata["uid"])
+                path = PODS.path(metadata["namespace"], metadata["name"])
+                with suppress(Conflict):  # it is another pod by now
+                    kube.delete(path, grace_seconds=POD_GRACE_SECONDS, uid=metadata["uid"])
         time.sleep(_POLL_SECONDS)
 
 
