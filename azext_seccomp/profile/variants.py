@@ -4,20 +4,19 @@
 """The same profile for another purpose: to watch what it would deny, to deny and tell, or to deny."""
 
 import errno
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from azext_seccomp.profile.model import Action, Profile, Rule
+from azext_seccomp.profile.model import Action, Profile
+from azext_seccomp.profile.remap import Act, Change, remap
 
 LOG_FLAG = "SECCOMP_FILTER_FLAG_LOG"
 SPEC_ALLOW_FLAG = "SECCOMP_FILTER_FLAG_SPEC_ALLOW"
+#: The kernel refuses it for filters without NOTIFY.
+_NOTIFY_FLAG = "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"
 #: What runc sets when a profile has no flags (``libcontainer/specconv/spec_linux.go``), and the flag that logs denials.
 _CANARY_FLAGS = (LOG_FLAG, SPEC_ALLOW_FLAG)
 
 PASSING = frozenset({Action.ALLOW, Action.LOG})
-
-#: An action and its errnoRet.
-_Act = tuple[Action, int | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,21 +35,22 @@ def to_audit(profile: Profile) -> Variant:
     whatever its errno.
     """
     notes = []
-    if profile.default_action not in PASSING:
+    if not PASSING.issuperset({profile.default_action, *(rule.action for rule in profile.rules)}):
         notes.append(
             "The audit profile allows every call that the profile denies; the workload runs less confined under it."
         )
+    if profile.default_action not in PASSING:
         notes.append(
             "Syscalls newer than all that the profile names are let through; enforced, runc answers ENOSYS to them."
         )
-    audit = _map_actions(profile, _audited, _default_audited)
+    audit, inexact = remap(profile, Change(_audited, _default_audited))
     if any(rule.action is Action.ERRNO for rule in audit.rules):
         notes.append("Rules that answer ENOSYS are kept: what they refuse is not logged.")
-    audit = replace(audit, flags=tuple(flag for flag in profile.flags if flag != LOG_FLAG))
+    audit = replace(audit, flags=tuple(flag for flag in profile.flags if flag not in (LOG_FLAG, _NOTIFY_FLAG)))
     if profile.listener_path is not None:
         audit = replace(audit, listener_path=None, listener_metadata=None)
         notes.append("The listener of NOTIFY rules is left out: those calls are logged.")
-    return Variant(audit, tuple(notes))
+    return Variant(audit, (*notes, *inexact))
 
 
 def to_canary(profile: Profile) -> Variant:
@@ -73,10 +73,10 @@ def to_enforce(profile: Profile, action: Action = Action.ERRNO, errno_ret: int |
     logs = Action.LOG in {profile.default_action, *(rule.action for rule in profile.rules)}
     canary = LOG_FLAG in profile.flags
 
-    def enforced(act: _Act) -> _Act:
+    def enforced(act: Act) -> Act:
         return (action, errno_ret) if act[0] is Action.LOG else act
 
-    enforcing = _map_actions(profile, enforced, enforced)
+    enforcing, inexact = remap(profile, Change(enforced, enforced))
     flags = () if profile.flags == _CANARY_FLAGS else tuple(flag for flag in profile.flags if flag != LOG_FLAG)
     notes = []
     if logs:
@@ -85,25 +85,15 @@ def to_enforce(profile: Profile, action: Action = Action.ERRNO, errno_ret: int |
         )
     if not logs and not canary:
         notes.append("The profile logs nothing; it is unchanged.")
-    return Variant(replace(enforcing, flags=flags), tuple(notes))
+    return Variant(replace(enforcing, flags=flags), (*notes, *inexact))
 
 
-def _audited(act: _Act) -> _Act:
+def _audited(act: Act) -> Act:
     action, errno_ret = act
     if action in PASSING or (action is Action.ERRNO and errno_ret == errno.ENOSYS):
         return act
     return Action.LOG, None
 
 
-def _default_audited(act: _Act) -> _Act:
+def _default_audited(act: Act) -> Act:
     return act if act[0] in PASSING else (Action.LOG, None)
-
-
-def _map_actions(profile: Profile, rule_map: Callable[[_Act], _Act], default_map: Callable[[_Act], _Act]) -> Profile:
-    def mapped(rule: Rule) -> Rule:
-        action, errno_ret = rule_map((rule.action, rule.errno_ret))
-        return replace(rule, action=action, errno_ret=errno_ret)
-
-    action, errno_ret = default_map((profile.default_action, profile.default_errno_ret))
-    rules = tuple(mapped(rule) for rule in profile.rules)
-    return replace(profile, default_action=action, default_errno_ret=errno_ret, rules=rules)
