@@ -58,7 +58,9 @@ _JsonLoader.add_implicit_resolver(
 )
 _JsonLoader.add_implicit_resolver(
     f"{_TAG}float",
-    re.compile(r"[-+]?(\.[0-9]+|[0-9][0-9_]*\.[0-9_]*)([eE][-+]?[0-9]+)?$|[-+]?[0-9]+[eE][-+]?[0-9]+$"),
+    re.compile(
+        r"[-+]?(\.[0-9]+|[0-9][0-9_]*\.[0-9_]*)([eE][-+]?[0-9]+)?$|[-+]?[0-9]+[eE][-+]?[0-9]+$|\.nan$|[-+]?\.inf$"
+    ),
     list("-+.0123456789"),
 )
 
