@@ -23,6 +23,7 @@ ARM_AUDIENCES = (
 
 ADMIN_GROUP = "44444444-4444-4444-4444-444444444444"
 LIMITED_GROUP = "55555555-5555-5555-5555-555555555555"
+OPERATOR_GROUP = "77777777-7777-7777-7777-777777777777"
 
 
 @dataclass(frozen=True)
@@ -41,5 +42,7 @@ class Account:
 ADMIN = Account("stand-admin", "22222222-2222-2222-2222-222222222222", "stand-admin-secret", (ADMIN_GROUP,))
 #: May look at nodes, pods and namespaces, and nothing else.
 LIMITED = Account("stand-limited", "33333333-3333-3333-3333-333333333333", "stand-limited-secret", (LIMITED_GROUP,))
+#: May do nothing, unless a test grants it.
+OPERATOR = Account("stand-operator", "66666666-6666-6666-6666-666666666666", "stand-operator-secret", (OPERATOR_GROUP,))
 
-ACCOUNTS = {account.name: account for account in (ADMIN, LIMITED)}
+ACCOUNTS = {account.name: account for account in (ADMIN, LIMITED, OPERATOR)}

@@ -32,8 +32,8 @@ def write_az_state(directory: Path, port: int, layout: Layout | None = None, acc
     _write(directory / "azureProfile.json", {"installationId": SUBSCRIPTION, "subscriptions": subscriptions})
     entries = [{"client_id": account.name, "tenant": TENANT, "client_secret": account.secret}] if account else []
     _write(directory / "service_principal_entries.json", entries)
-    # MSAL keeps tokens by host name, without the port: those of another stand would be taken for this one's. It reads the
-    # file again when it changed, and takes no notice when it is gone.
+    # MSAL keeps tokens by host name, without the port: those of another stand would be taken for this one's. It reads
+    # the file again when it changed, and takes no notice when it is gone.
     _write(directory / "msal_token_cache.json", {})
 
 
