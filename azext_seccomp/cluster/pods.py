@@ -5,8 +5,9 @@
 
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from functools import partial
 from typing import Any
 
 from azext_seccomp.cluster.interface import CONFIG_MAPS, PODS, JsonObject, Kube
@@ -32,22 +33,7 @@ def create_all(
     :raises Unauthenticated, Unreachable: the server cannot be talked to at all; what was not asked yet is not asked any
         more.
     """
-    refused: dict[str, SeccompError] = {}
-    pool = ThreadPoolExecutor(max_workers=parallel, thread_name_prefix="seccomp-create")
-    try:
-        pending: dict[Future[None], str] = {
-            pool.submit(_create, kube, manifest): manifest["metadata"]["name"] for manifest in manifests
-        }
-        for future in as_completed(pending):
-            try:
-                future.result()
-            except (Unauthenticated, Unreachable):
-                raise
-            except SeccompError as error:
-                refused[pending[future]] = error
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-    return refused
+    return _at_once({one["metadata"]["name"]: partial(_create, kube, one) for one in manifests}, parallel)
 
 
 def watch_pods(
@@ -72,14 +58,30 @@ def watch_pods(
         yield name, state
 
 
-def delete_all(kube: Kube, session: str, role: str | None = None, *, grace_seconds: int | None = None) -> None:
+def delete_all(
+    kube: Kube,
+    session: str,
+    role: str | None = None,
+    *,
+    grace_seconds: int | None = None,
+    parallel: int = _PARALLEL,
+) -> None:
     """Ask for the deletion of a session's pods and ConfigMaps (of one role when given) in our namespace; does not wait.
 
+    Pods are deleted one by one, many at a time: the server deletes a collection in series, and gives up after 60 s.
+
     :param grace_seconds: what running containers get between SIGTERM and SIGKILL; finished pods go at once.
+    :raises SeccompError: a pod could not be deleted; all the others have been tried.
     """
     matching = selector(session, role)
-    kube.delete(PODS.path(NAMESPACE), labels=matching, grace_seconds=grace_seconds)
+    names = [one["metadata"]["name"] for one in kube.list(PODS.path(NAMESPACE), labels=matching)]
+    failures = _at_once(
+        {name: partial(kube.delete, PODS.path(NAMESPACE, name), grace_seconds=grace_seconds) for name in names},
+        parallel,
+    )
     kube.delete(CONFIG_MAPS.path(NAMESPACE), labels=matching)
+    for error in failures.values():
+        raise error
 
 
 def remove_session(kube: Kube, session: str, role: str | None = None, *, grace_seconds: int = 5) -> None:
@@ -95,9 +97,27 @@ def remove_session(kube: Kube, session: str, role: str | None = None, *, grace_s
     force_at = time.monotonic() + grace_seconds + _FORCE_AFTER_SECONDS
     while any(True for _ in kube.list(PODS.path(NAMESPACE), labels=matching)):
         if time.monotonic() >= force_at:
-            kube.delete(PODS.path(NAMESPACE), labels=matching, grace_seconds=0)
+            delete_all(kube, session, role, grace_seconds=0)
             return
         time.sleep(_POLL_SECONDS)
+
+
+def _at_once(work: Mapping[str, Callable[[], object]], parallel: int) -> dict[str, SeccompError]:
+    """Do all of it, so many at a time; the errors by the names of the work. Raises as ``create_all``."""
+    failures: dict[str, SeccompError] = {}
+    pool = ThreadPoolExecutor(max_workers=parallel, thread_name_prefix="seccomp-pods")
+    try:
+        pending = {pool.submit(do): name for name, do in work.items()}
+        for future in as_completed(pending):
+            try:
+                future.result()
+            except (Unauthenticated, Unreachable):
+                raise
+            except SeccompError as error:
+                failures[pending[future]] = error
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+    return failures
 
 
 def _create(kube: Kube, manifest: Mapping[str, Any]) -> None:

@@ -282,7 +282,7 @@ CLUSTER_RULES = [
     {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get", "create", "delete"]},
 ]
 NAMESPACE_RULES = [
-    {"apiGroups": [""], "resources": ["pods"], "verbs": ["create", "list", "watch", "deletecollection"]},
+    {"apiGroups": [""], "resources": ["pods"], "verbs": ["create", "list", "watch", "delete"]},
     {"apiGroups": [""], "resources": ["pods/log"], "verbs": ["get"]},
     {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["create", "list", "deletecollection"]},
 ]

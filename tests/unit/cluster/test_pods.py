@@ -123,6 +123,18 @@ def test_deletes_pods_and_config_maps_of_the_session_only() -> None:
     assert kube.names(CONFIG_MAPS.path(NAMESPACE)) == ["of-s2"]
 
 
+def test_a_pod_that_cannot_be_deleted_does_not_keep_the_others() -> None:
+    denied = Forbidden("Denied.")
+    kube = FakeKube(refuse=lambda request: denied if request.verb == "delete" and request.path.endswith("/b") else None)
+    for name in ("a", "b", "c"):
+        kube.add(PODS.path(NAMESPACE), manifest(name))
+    kube.add(CONFIG_MAPS.path(NAMESPACE), manifest("content"))
+    with pytest.raises(Forbidden):
+        delete_all(kube, "s1")
+    assert kube.names(PODS.path(NAMESPACE)) == ["b"]
+    assert kube.names(CONFIG_MAPS.path(NAMESPACE)) == []
+
+
 def test_the_pod_of_a_node_that_is_down_is_forced_away(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pods, "_FORCE_AFTER_SECONDS", -0.9)
     kube = FakeKube()

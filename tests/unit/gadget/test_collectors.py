@@ -130,12 +130,15 @@ class FakeCluster:
         return PodLog(found, found.fate.breaks_after if found.streams == 1 else None)
 
     def delete(self, path: str, *, grace_seconds: int | None = None, labels: str = "", uid: str = "") -> bool:
-        if not path.endswith("/pods"):
+        name = path.rpartition("/pods/")[2]
+        if name not in self.pods:
             return False
         self.deleted_with.append(grace_seconds)
-        for name in list(self.pods):
-            self.remove(name)
+        self.remove(name)
         return True
+
+    def list(self, path: str, *, labels: str = "", fields: str = "") -> Iterator[dict[str, Any]]:
+        yield from [pod.manifest for pod in self.pods.values()]
 
     def remove(self, name: str, exit_code: int | None = 0) -> None:
         pod = self.pods.pop(name)
