@@ -17,6 +17,8 @@ from dataclasses import dataclass
 MAX_BYTES = 1024 * 1024
 #: A profile nests five levels deep, a custom resource around one eight.
 MAX_DEPTH = 32
+#: A file of syscall names that is as large as it may be has fewer.
+MAX_VALUES = 100_000
 #: Enough to repair a file in one go, few enough to be read.
 MAX_PROBLEMS = 100
 
@@ -92,7 +94,8 @@ class Document:
 def read(data: bytes) -> Document:
     """Read ``data`` as JSON.
 
-    :raises NotJson: larger than :data:`MAX_BYTES`, not UTF-8, not JSON, or nested deeper than :data:`MAX_DEPTH`.
+    :raises NotJson: larger than :data:`MAX_BYTES`, not UTF-8, not JSON, nested deeper than :data:`MAX_DEPTH`, or more
+        than :data:`MAX_VALUES` values.
     """
     if len(data) > MAX_BYTES:
         raise NotJson(
@@ -145,11 +148,12 @@ def _walk(pointer: str, located: Located) -> Iterator[tuple[str, Located]]:
 
 
 class _Reader:
-    """Recursive descent over the text; the recursion ends at MAX_DEPTH."""
+    """Recursive descent over the text; the recursion ends at MAX_DEPTH, everything at MAX_VALUES."""
 
     def __init__(self, text: str) -> None:
         self._text = text
         self._at = 0
+        self._values = 0
         self._path: list[str | int] = []
         self._problems: list[Problem] = []
 
@@ -165,6 +169,9 @@ class _Reader:
 
     def _value(self) -> Located:
         text, start = self._text, self._at
+        self._values += 1
+        if self._values > MAX_VALUES:
+            raise self._error(f"The file has more than {MAX_VALUES} values.")
         first = text[start : start + 1]
         if first == '"':
             return Located(self._string(), start)

@@ -212,7 +212,7 @@ class ProfileReader:
         if not isinstance(located.value, list):
             self._expected("a list", pointer, located)
             return None
-        items = [item(step(pointer, index), value) for index, value in enumerate(located.value)]
+        items = [item(step(pointer, index), value) for index, value in enumerate(located.value) if not self._full()]
         return tuple(value for value in items if value is not None) or (None if items else ())
 
     def _object(self, pointer: str, located: Located, known: tuple[str, ...]) -> _Fields | None:
@@ -221,7 +221,7 @@ class ProfileReader:
             self._expected("an object", pointer, located)
             return None
         for key, value in fields.items():
-            if key not in known:
+            if key not in known and not self._full():
                 self._unknown_key(step(pointer, key), value, key, known)
         return fields
 
@@ -259,8 +259,11 @@ class ProfileReader:
     def _expected(self, wanted: str, pointer: str, located: Located) -> None:
         self._note(pointer, located, f"Here stands {_kind(located)}, it has to be {wanted}.")
 
+    def _full(self) -> bool:
+        return len(self.problems) >= MAX_PROBLEMS
+
     def _note(self, pointer: str, located: Located, what: str, fix: str = "Correct the file.") -> None:
-        if len(self.problems) < MAX_PROBLEMS:
+        if not self._full():
             self.problems.append(Problem(pointer, self._document.line(located.offset), what, fix))
 
 
