@@ -24,6 +24,7 @@ from azext_seccomp.local import kernel, processes
 from azext_seccomp.local.protocol import Problem, Report, Request
 
 _END_SECONDS = 5.0
+_STANDARD_ERROR = 2  # not what sys.stderr is: that may be no file
 # isolated (-I): neither PYTHON* variables nor a module in the user's working directory has a say in what it runs
 _BOOTSTRAP = "import sys; sys.path.append(sys.argv[1]); from azext_seccomp.local.supervisor import main; main()"
 
@@ -129,7 +130,7 @@ def _supervise(request: Request) -> bytes:
         words = [os.getpid(), request_read.fileno(), report_write.fileno()]
         supervisor = subprocess.Popen(
             [sys.executable, "-I", "-c", _BOOTSTRAP, _package_root(), *map(str, words)],
-            stdout=sys.stderr.fileno(),
+            stdout=_STANDARD_ERROR,
             pass_fds=(request_read.fileno(), report_write.fileno()),
         )
         stack.callback(_end, supervisor)
