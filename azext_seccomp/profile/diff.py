@@ -112,7 +112,10 @@ def _change(first: Profile, second: Profile, name: str, program: str) -> Change 
     before, after = comparison.decisions
     if before == after:
         return None
-    words = (effect_of(first, name, program).in_words(), effect_of(second, name, program).in_words())
+    if len(comparison.parts) == 1:
+        words = (decision_in_words(before[0]), decision_in_words(after[0]))
+    else:
+        words = (effect_of(first, name, program).in_words(), effect_of(second, name, program).in_words())
     gained = [then.denies and not now.denies for then, now in zip(before, after, strict=True)]
     lost = [now.denies and not then.denies for then, now in zip(before, after, strict=True)]
     if not any(gained) and not any(lost):

@@ -158,8 +158,9 @@ class _Merger:
         if arch == self._native:
             return Unsupported(
                 f"The profiles cannot be merged: libseccomp would decide {name} otherwise than the rules say.",
-                why="It lets rules with conditions on several arguments share their tests, and mixes some of them up.",
-                fix="Give conditions on one argument of this syscall only.",
+                why="It lets rules share their tests, and mixes some of them up: those with conditions on several "
+                "arguments, or on values of more than 32 bits.",
+                fix="Give this syscall conditions on one argument only, with values of 32 bits.",
             )
         return Unsupported(
             f"The profiles cannot be merged: no profile can say what {name} of {arch} programs should get.",

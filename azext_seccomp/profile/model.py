@@ -1,7 +1,7 @@
 # --------------------------------------------------------------------------------------------
 # Copyright (c) the az-aks-seccomp authors. Licensed under the MIT License.
 # --------------------------------------------------------------------------------------------
-"""A seccomp profile as the OCI runtime-spec has it (``config-linux.md``, section Seccomp): plain immutable data, no behaviour."""
+"""A seccomp profile as the OCI runtime-spec has it (``config-linux.md``, section Seccomp): plain immutable data."""
 
 from dataclasses import dataclass, replace
 from enum import Enum

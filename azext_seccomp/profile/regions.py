@@ -18,7 +18,7 @@ from azext_seccomp.profile.values import MAX_32, MAX_64, Values, holds, opposite
 
 ARGUMENTS = 6
 #: Parts of one syscall's argument space, and rules for one syscall: real profiles stay below 50, hostile ones end here.
-MAX_PARTS = 4096
+MAX_PARTS = 1024
 
 #: Conditions that must all hold, at most one for each argument: what one libseccomp rule says.
 Term = tuple[Arg, ...]

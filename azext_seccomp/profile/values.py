@@ -37,20 +37,19 @@ def holds(condition: Arg, value: int) -> bool:
 def opposites(condition: Arg, limit: int = MAX_64) -> tuple[tuple[Arg, ...], ...]:
     """The complement of ``condition`` as disjoint conjunctions, each of positive conditions.
 
-    A masked comparison fails when some bit of the mask differs: one alternative for each bit, in which the bits before
-    it agree. Where the mask stands for a range of values there are but two: below and above it.
+    A masked comparison fails below and above the range that the upper bits of the mask stand for, and when one of the
+    other bits differs: one alternative for each, in which the bits before it agree.
 
     :param limit: the greatest value there is.
     """
     if condition.op is not Op.MASKED_EQ:
         return ((replace(condition, op=_OPPOSITE[condition.op]),),)
-    size = _block_size(condition.value, limit)
-    if size:
-        last = condition.value_two + size - 1
-        return ((replace(condition, op=Op.LT, value=condition.value_two),), (replace(condition, op=Op.GT, value=last),))
+    size, agreeing, others = _top_bits(condition.value, limit)
     alternatives: list[tuple[Arg, ...]] = []
-    agreeing = 0
-    for bit in _bits(condition.value):
+    if agreeing:
+        first = condition.value_two & agreeing
+        alternatives += [(replace(condition, op=op, value=value),) for op, value in _outside(first, first + size - 1)]
+    for bit in _bits(others):
         wrong = replace(condition, value=bit, value_two=~condition.value_two & bit)
         before = replace(condition, value=agreeing, value_two=condition.value_two & agreeing)
         alternatives.append((before, wrong) if agreeing else (wrong,))
@@ -93,10 +92,11 @@ class Values:
                 datum = condition.value_two
                 if datum & ~value or (datum ^ self.bits) & value & self.mask:
                     return None
-                if size := _block_size(value, self.limit):
-                    narrowed = replace(self, low=max(self.low, datum), high=min(self.high, datum + size - 1))
-                else:
-                    narrowed = replace(self, mask=self.mask | value, bits=self.bits | datum)
+                size, top, others = _top_bits(value, self.limit)
+                narrowed = replace(self, mask=self.mask | others, bits=self.bits | datum & others)
+                if top:
+                    first = datum & top
+                    narrowed = replace(narrowed, low=max(self.low, first), high=min(self.high, first + size - 1))
         return None if narrowed.smallest() is None else narrowed
 
     def smallest(self) -> int | None:
@@ -154,10 +154,14 @@ class Values:
         return value if value <= self.high else None
 
 
-def _block_size(mask: int, limit: int) -> int:
-    """How many values in a row meet a comparison with ``mask``; 0 when they are not in a row."""
-    size = limit - mask + 1
-    return 0 if size & (size - 1) or size > limit else size
+def _top_bits(mask: int, limit: int) -> tuple[int, int, int]:
+    """A mask as the bits at its top that follow one another, and the others; first, how many values the top leaves."""
+    size = 1 << (~mask & limit).bit_length()
+    return size, mask & ~(size - 1) & limit, mask & (size - 1)
+
+
+def _outside(first: int, last: int) -> tuple[tuple[Op, int], tuple[Op, int]]:
+    return (Op.LT, first), (Op.GT, last)
 
 
 def _bits(number: int) -> Iterator[int]:

@@ -17,33 +17,41 @@ values = st.sampled_from(EDGES) | st.integers(0, 2**64 - 1)
 calls = st.tuples(*(values for _ in range(6)))
 
 
+#: Masks of few bits: each bit more doubles the cases that a comparison has to tell apart.
+masks = st.sampled_from((1, 6, 0x30, 0x7E020000, 2**32 + 1))
+
+
 @st.composite
-def conditions(draw: st.DrawFn, most: int = 2**64 - 1) -> Arg:
+def conditions(draw: st.DrawFn, arguments: int, bits: int) -> Arg:
     op = draw(st.sampled_from(Op))
-    value = draw(values) & most
-    return Arg(draw(st.integers(0, 2)), value, op, draw(values) & value if op is Op.MASKED_EQ else 0)
+    index = draw(st.integers(0, arguments - 1))
+    if op is not Op.MASKED_EQ:
+        return Arg(index, draw(values) % 2**bits, op)
+    mask = draw(masks) % 2**bits
+    return Arg(index, mask, op, draw(values) & mask)
 
 
 @st.composite
-def rules(draw: st.DrawFn, actions: tuple[Action, ...], most: int = 2**64 - 1) -> Rule:
-    action = draw(st.sampled_from(actions))
+def rules(draw: st.DrawFn, arguments: int, bits: int) -> Rule:
+    action = draw(st.sampled_from((Action.ALLOW, Action.ERRNO, Action.LOG, Action.KILL_PROCESS)))
     names = tuple(draw(st.lists(st.sampled_from(NAMES), min_size=1, max_size=3, unique=True)))
-    return Rule(
-        names, action, draw(_ERRNOS.get(action, st.none())), tuple(draw(st.lists(conditions(most), max_size=2)))
-    )
+    args = tuple(draw(st.lists(conditions(arguments, bits), max_size=2)))
+    return Rule(names, action, draw(_ERRNOS.get(action, st.none())), args)
 
 
 @st.composite
-def profiles(draw: st.DrawFn, architectures: tuple[str, ...] | None = None, most: int = 2**64 - 1) -> Profile:
+def profiles(
+    draw: st.DrawFn, architectures: tuple[str, ...] | None = None, arguments: int = 3, bits: int = 64
+) -> Profile:
     """A profile; contradictory rules, which libseccomp refuses, can occur.
 
-    :param most: the greatest value in a condition.
+    :param arguments: how many arguments may have conditions.
+    :param bits: of the values in conditions.
     """
     default = draw(st.sampled_from((Action.ERRNO, Action.ALLOW, Action.LOG, Action.KILL_PROCESS)))
-    actions = (Action.ALLOW, Action.ERRNO, Action.LOG, Action.KILL_PROCESS)
     return Profile(
         default,
         draw(_ERRNOS.get(default, st.none())),
         draw(st.sampled_from(ARCHITECTURES)) if architectures is None else architectures,
-        rules=tuple(draw(st.lists(rules(actions, most), max_size=5))),
+        rules=tuple(draw(st.lists(rules(arguments, bits), max_size=4))),
     )

@@ -20,8 +20,8 @@ def buildable(profile: Profile) -> bool:
     return True
 
 
-@settings(deadline=None, max_examples=15)
-@given(profiles(), profiles(), calls)
+@settings(deadline=None, max_examples=10)
+@given(profiles(arguments=1, bits=32), profiles(arguments=1, bits=32), calls)
 def test_a_call_is_treated_the_same_where_no_change_is_named(
     first: Profile, second: Profile, call: tuple[int, ...]
 ) -> None:
@@ -35,8 +35,8 @@ def test_a_call_is_treated_the_same_where_no_change_is_named(
                 assert evaluate(first, name, call, program) == evaluate(second, name, call, program)
 
 
-@settings(deadline=None, max_examples=15)
-@given(profiles())
+@settings(deadline=None, max_examples=10)
+@given(profiles(arguments=1, bits=32))
 def test_a_profile_does_not_differ_from_itself_however_its_rules_are_cut(profile: Profile) -> None:
     assume(buildable(profile))
     single = tuple(

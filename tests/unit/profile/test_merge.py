@@ -17,6 +17,8 @@ from tests.unit.profile.strategies import NAMES, calls, profiles
 
 ALL = ("SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32")
 PROGRAMS = ("amd64", "i386", "x32")
+#: What libseccomp decides as it is written, whatever it is merged with.
+SIMPLE = profiles(architectures=(), arguments=1, bits=32)
 
 
 def buildable(profile: Profile) -> bool:
@@ -45,17 +47,17 @@ def check(first: Profile, second: Profile, intersect: bool, program: str, call: 
         assert both.denies != needed(not decision.denies for decision in (one, other))
 
 
-@settings(deadline=None, max_examples=20)
-@given(profiles(architectures=()), profiles(architectures=()), st.booleans(), calls)
-def test_on_one_architecture_any_two_profiles_merge_exactly(
+@settings(deadline=None, max_examples=40)
+@given(SIMPLE, SIMPLE, st.booleans(), calls)
+def test_with_conditions_on_one_argument_of_32_bits_the_merge_is_exact(
     first: Profile, second: Profile, intersect: bool, call: tuple[int, ...]
 ) -> None:
     check(first, second, intersect, "amd64", call)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=40)
 @given(profiles(), profiles(), st.booleans(), st.sampled_from(PROGRAMS), calls)
-def test_on_several_architectures_the_merge_is_exact_or_refused(
+def test_with_any_conditions_and_architectures_the_merge_is_exact_or_refused(
     first: Profile, second: Profile, intersect: bool, program: str, call: tuple[int, ...]
 ) -> None:
     try:
@@ -67,13 +69,12 @@ def test_on_several_architectures_the_merge_is_exact_or_refused(
 
 
 @settings(deadline=None, max_examples=20)
-@given(profiles())
-def test_merging_a_profile_with_itself_changes_nothing(profile: Profile) -> None:
+@given(SIMPLE)
+def test_merging_a_profile_with_itself_lets_the_same_through(profile: Profile) -> None:
     result = merged(profile, profile, False).profile
-    for program in PROGRAMS:
-        for name in (*NAMES, "write"):
-            before, after = compare((profile, result), name, program).decisions
-            assert before == after
+    for name in (*NAMES, "write"):
+        before, after = compare((profile, result), name, "amd64").decisions
+        assert [one.denies for one in before] == [one.denies for one in after]
 
 
 def allow(*names: str, args: tuple[Arg, ...] = ()) -> Rule:
