@@ -30,6 +30,7 @@ from azext_seccomp.cluster.interface import JsonObject, Kube
 from azext_seccomp.cluster.namespace import SESSION_LABEL, ensure_namespace, release_namespace, while_it_lasts
 from azext_seccomp.cluster.preflight import refused_pools
 from azext_seccomp.errors import SeccompError, WrongState
+from azext_seccomp.gadget.collectors import Pace
 from azext_seccomp.gadget.manifest import collector_pod
 from azext_seccomp.gadget.timestamps import utc_millisecond
 from azext_seccomp.node.inventory import Chosen, Node, choose, read_nodes
@@ -48,6 +49,7 @@ class AuditSession:
     """One audit and everything that it makes.
 
     :param session: its id, see ``cluster.namespace.new_session_id``.
+    :param pace: of the collectors.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class AuditSession:
         interrupts: Interrupts,
         listener: Listener,
         progress: Progress,
+        pace: Pace | None = None,
     ) -> None:
         self._kube = kube
         self._plan = plan
@@ -68,6 +71,7 @@ class AuditSession:
         self._interrupts = interrupts
         self._listener = listener
         self._progress = progress
+        self._pace = pace
         self._variant = to_audit(plan.profile)
         content = codec.encode(self._variant.profile)
         # Files of audits have a directory of their own, so that the end of one never removes what was placed to stay.
@@ -111,6 +115,7 @@ class AuditSession:
                     listener=self._listener,
                     progress=self._progress,
                     stop=self._interrupts.stop,
+                    pace=self._pace,
                 )
                 watched = watch.run(placed, lambda: self._listener.ready(self._file.path, self._plan.seconds))
         return self._report(chosen, outcomes, targets, watched)

@@ -69,7 +69,8 @@ def undo(
     if journal.objects:
         progress.step("Removing the objects of the manifest")
         removals += [_remove_object(kube, journal.session, one) for one in reversed(journal.objects)]
-        _end_pods(kube, journal)
+        if not any(one.status == "failed" for one in removals):
+            _end_pods(kube, journal)
     progress.step("Removing the pods")
     remove_own_pods(kube, journal.session)
     for file in journal.files:

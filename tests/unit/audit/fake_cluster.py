@@ -15,7 +15,7 @@ from tests.unit.fakes import FakeKube
 from tests.unit.node.installer_pods import Kubelets
 
 READY = b'time="2026-11-28T09:00:00Z" level=debug msg=running...'
-RUNNING = {"phase": "Running", "containerStatuses": [{"name": "app", "state": {"running": {}}}]}
+RUNNING = {"phase": "Running", "containerStatuses": [{"name": "app", "state": {"running": {"startedAt": "x"}}}]}
 
 
 class CollectorLog:
