@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup lint test demo stand-up stand-down clean
+.PHONY: help setup lint test demo demo-cluster stand-up stand-down clean
 
 BIN := .venv/bin
 
@@ -24,8 +24,11 @@ lint: setup ## style, types, layers, and the rules of Azure for commands
 test: setup ## all tests that this machine can run, on a local Kubernetes; names what it skips
 	scripts/test
 
-demo: setup ## a local Kubernetes, a workload, and what `az aks seccomp audit` finds in it
+demo: setup ## which calls a small service would lose under RuntimeDefault (`az aks seccomp try`), in seconds
 	scripts/demo
+
+demo-cluster: setup ## a local Kubernetes, a workload, and what `az aks seccomp audit` finds in it
+	scripts/demo-cluster
 
 stand-up: setup ## start the local Kubernetes and the fake Azure; scripts/az is then signed in to them
 	scripts/stand up

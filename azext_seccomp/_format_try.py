@@ -14,7 +14,7 @@ _REASON_COLUMNS = 90
 
 
 def try_table(result: dict[str, Any]) -> list[OrderedDict[str, Any]]:
-    """The findings, most frequent first; without any, the verdict."""
+    """The findings, those that matter most and are most frequent first; without any, the verdict."""
     if not result["findings"]:
         reasons = "; ".join(result["reasons"]) or "the profile denied nothing"
         return [OrderedDict(Verdict=result["verdict"], Reason=_cut(reasons, _REASON_COLUMNS))]
@@ -27,7 +27,7 @@ def try_table(result: dict[str, Any]) -> list[OrderedDict[str, Any]]:
             Count=one["count"],
             Advice=_cell(one, "advice"),
         )
-        for one in result["findings"]
+        for one in sorted(result["findings"], key=lambda one: one["class"] == "fallback")
     ]
 
 

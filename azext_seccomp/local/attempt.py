@@ -11,11 +11,11 @@ from typing import Any
 
 from azext_seccomp.audit.report import ProfileIdentity
 from azext_seccomp.local.protocol import Ending, Report, Request
-from azext_seccomp.local.report import build
+from azext_seccomp.local.report import Mode, build
 from azext_seccomp.local.run import is_privileged, run, user_environment
 from azext_seccomp.profile.codec import encode
 from azext_seccomp.profile.evaluate import decision_of
-from azext_seccomp.profile.model import Profile
+from azext_seccomp.profile.model import Action, Profile
 from azext_seccomp.profile.source import is_runtime_default
 from azext_seccomp.profile.variants import to_enforce
 
@@ -45,7 +45,8 @@ def attempt(asked: Attempt) -> dict[str, Any]:
     :raises SeccompError: the command could not be started under the profile.
     """
     profile, notes = asked.profile, list(asked.notes)
-    if not asked.enforce and _only_logs(profile):
+    logging = not asked.enforce and _only_logs(profile)
+    if logging:
         profile = to_enforce(profile).profile
         notes.append(
             "The profile refuses nothing and logs something: the calls that it logs are taken for blocked ones."
@@ -55,7 +56,9 @@ def attempt(asked: Attempt) -> dict[str, Any]:
     report = run(request)
     assert report.ending is not None  # a report without a problem has one
     notes += _limits(asked, report, report.ending)
-    return build(report, report.ending, asked.identity, asked.argv, enforce=asked.enforce, notes=notes)
+    mode: Mode = "enforce" if asked.enforce else "audit"
+    action = Action.LOG if logging else None
+    return build(report, report.ending, asked.identity, asked.argv, mode, action=action, notes=notes)
 
 
 def _only_logs(profile: Profile) -> bool:

@@ -13,6 +13,7 @@ import errno
 import fcntl
 import os
 import platform
+import re
 import struct
 from typing import NamedTuple
 
@@ -34,6 +35,7 @@ SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV = 1 << 5
 SECCOMP_USER_NOTIF_FLAG_CONTINUE = 1
 SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP = 1
 
+_FIRST_WITH_CONTINUE = (5, 5)
 LISTENER_LINK = "anon_inode:seccomp notify"
 
 _NOTIF = struct.Struct("=QIIiIQ6Q")  # struct seccomp_notif with its struct seccomp_data
@@ -77,9 +79,12 @@ def native_architecture() -> str | None:
 
 
 def can_notify() -> bool:
-    """Whether this kernel knows the user-notification action (Linux 5.0, CONFIG_SECCOMP_FILTER)."""
+    """Whether this kernel knows user notification, with the answer that lets a call through (Linux 5.5)."""
     action = ctypes.c_uint32(SECCOMP_RET_USER_NOTIF)
-    return bool(libc.syscall(_number("seccomp"), SECCOMP_GET_ACTION_AVAIL, 0, ctypes.byref(action)) == 0)
+    if libc.syscall(_number("seccomp"), SECCOMP_GET_ACTION_AVAIL, 0, ctypes.byref(action)) != 0:
+        return False
+    release = re.match(r"(\d+)\.(\d+)", platform.release())
+    return release is not None and (int(release[1]), int(release[2])) >= _FIRST_WITH_CONTINUE
 
 
 def refusal(error: OSError) -> Unsupported:

@@ -4,7 +4,7 @@
 """The report of ``try``: the shape of an audit's, so that everything that reads one reads the other."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from azext_seccomp.audit.advice import advice
 from azext_seccomp.audit.aggregate import RUNTIME_COMM_PREFIX, Finding
@@ -16,6 +16,8 @@ from azext_seccomp.local.protocol import Denial, Ending, Report
 from azext_seccomp.profile.evaluate import Decision
 from azext_seccomp.profile.model import Action
 
+Mode = Literal["audit", "enforce"]
+
 _NANOSECONDS = 1_000_000_000
 # The process of runc that becomes the container's bears this name; under try the hand-over stands in for it.
 _STARTUP_COMM = f"{RUNTIME_COMM_PREFIX}2:INIT]"
@@ -26,19 +28,21 @@ def build(
     ending: Ending,
     profile: ProfileIdentity,
     argv: Sequence[str],
+    mode: Mode,
     *,
-    enforce: bool,
+    action: Action | None = None,
     notes: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The report as plain data.
 
     :param profile: the one that was tried.
     :param argv: the command and its arguments.
-    :param enforce: whether calls were refused for real.
+    :param mode: whether calls were refused for real.
+    :param action: of every finding, where it is not that of the profile which was tried.
     :param notes: what limits the result, whole sentences.
     """
-    rows = [(_ruled(one, one.comm), one) for one in report.denied]
-    rows += [(_ruled(one, _STARTUP_COMM), one) for one in report.startup]
+    rows = [(_ruled(one, one.comm, action), one) for one in report.denied]
+    rows += [(_ruled(one, _STARTUP_COMM, action), one) for one in report.startup]
     rows.sort(key=lambda row: (-row[0].finding.count, row[0].finding.comm, row[0].finding.syscall))
     unseen = [f"{report.uncounted} calls went past the number of findings that are kept"] if report.uncounted else []
     judgement = judge([ruled for ruled, _ in rows], unseen)
@@ -51,7 +55,7 @@ def build(
             "leftBehind": ending.left_behind,
         },
         "profile": {"name": profile.name, "sha256": profile.sha256, "source": profile.source},
-        "mode": "enforce" if enforce else "audit",
+        "mode": mode,
         "startedAt": _time(report.started_at),
         "endedAt": _time(report.ended_at),
         "verdict": judgement.verdict,
@@ -61,7 +65,7 @@ def build(
     }
 
 
-def _ruled(one: Denial, comm: str) -> Ruled:
+def _ruled(one: Denial, comm: str, action: Action | None) -> Ruled:
     decision = Decision(Action(one.action), one.errno)
     finding = Finding(
         namespace="",
@@ -75,7 +79,8 @@ def _ruled(one: Denial, comm: str) -> Ruled:
         last_seen_ns=int(one.last * _NANOSECONDS),
         nodes=(),
     )
-    return Ruled(finding, Ruling("fallback" if decision.falls_back else "blocked", one.action), None)
+    shown = one.action if action is None else action.value
+    return Ruled(finding, Ruling("fallback" if decision.falls_back else "blocked", shown), None)
 
 
 def _row(ruled: Ruled, one: Denial) -> dict[str, Any]:

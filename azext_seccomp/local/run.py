@@ -78,7 +78,7 @@ def require_linux() -> None:
     if not kernel.can_notify():
         raise errors.Unsupported(
             "This kernel offers no seccomp user notification to this process.",
-            why="It is older than Linux 5.0, built without it, or a filter around this process refuses seccomp(2).",
+            why="It is older than Linux 5.5, built without it, or a filter around this process refuses seccomp(2).",
             fix=elsewhere,
         )
 

@@ -56,9 +56,9 @@ static int exec_again(const char *path, int left) {
 
 static void handler(int signal_number) { (void)signal_number; }
 
-/* Calls while a timer whose handler has no SA_RESTART interrupts all the time; tells how many returned EINTR. */
-static int interrupted(void) {
-    struct sigaction action = {.sa_handler = handler};
+/* Calls while a timer interrupts all the time; tells how many calls returned EINTR. */
+static int interrupted(int restart) {
+    struct sigaction action = {.sa_handler = handler, .sa_flags = restart ? SA_RESTART : 0};
     struct itimerval timer = {{0, 300}, {0, 300}};
     int broken = 0;
     sigaction(SIGALRM, &action, NULL);
@@ -127,7 +127,7 @@ int main(int count, char **words) {
     if (strcmp(way, "execs") == 0)
         return exec_again(words[0], number);
     if (strcmp(way, "interrupted") == 0)
-        return interrupted();
+        return interrupted(number);
     if (strcmp(way, "renamed") == 0)
         return renamed(words[2]);
     if (strcmp(way, "sigsys") == 0)

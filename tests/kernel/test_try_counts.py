@@ -85,6 +85,15 @@ def _log_calls() -> None:
     built.load()
 
 
+@pytest.mark.parametrize("restart", [0, 1])
+def test_calls_that_signals_interrupt(caller: Path, tmp_path: Path, restart: int) -> None:
+    """A call that a signal ends before it was seen returns EINTR, or is made again: it is never counted twice."""
+    report = try_(denying(), f"sh -c '{caller} interrupted {restart} 20000 > {tmp_path}/broken'")
+    broken = int((tmp_path / "broken").read_text())
+    assert counts(report) == {("caller", CALL): 20000 - broken}
+    assert broken == 0 or not restart
+
+
 def test_a_name_hides_nothing(caller: Path) -> None:
     """Neither one like that of the hand-over, nor one with control characters."""
     report = try_(denying(), f"{caller} renamed try-0123456789")
