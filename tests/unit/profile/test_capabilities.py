@@ -1,0 +1,36 @@
+# --------------------------------------------------------------------------------------------
+# Copyright (c) the az-aks-seccomp authors. Licensed under the MIT License.
+# --------------------------------------------------------------------------------------------
+import pytest
+
+from azext_seccomp.errors import InvalidInput
+from azext_seccomp.profile.capabilities import ALL, DEFAULT, bounding, normalise
+
+
+def test_the_sets_are_those_of_the_kernel_and_of_containerd() -> None:
+    assert len(ALL) == 41
+    assert len(DEFAULT) == 14
+    assert DEFAULT < ALL
+
+
+@pytest.mark.parametrize(
+    ("add", "drop", "expected"),
+    [
+        ((), (), DEFAULT),
+        (("sys_admin",), (), DEFAULT | {"CAP_SYS_ADMIN"}),
+        (("CAP_Sys_Time", "BPF"), ("SYS_CHROOT",), (DEFAULT | {"CAP_SYS_TIME", "CAP_BPF"}) - {"CAP_SYS_CHROOT"}),
+        ((), ("ALL",), frozenset()),
+        (("NET_BIND_SERVICE",), ("all",), {"CAP_NET_BIND_SERVICE"}),
+        (("ALL",), ("SYS_ADMIN",), ALL - {"CAP_SYS_ADMIN"}),
+        (("ALL",), ("ALL",), frozenset()),
+        (("KILL",), ("KILL",), DEFAULT - {"CAP_KILL"}),
+    ],
+)
+def test_add_and_drop(add: tuple[str, ...], drop: tuple[str, ...], expected: frozenset[str]) -> None:
+    assert bounding(add, drop) == expected
+
+
+def test_an_unknown_name_is_refused_with_the_nearest() -> None:
+    with pytest.raises(InvalidInput) as caught:
+        normalise("SYS_ADMN")
+    assert "CAP_SYS_ADMIN" in caught.value.fix
