@@ -9,7 +9,7 @@ from collections import OrderedDict
 from typing import Any
 
 # Together with the gaps between columns they stay below 120 characters.
-_WIDTHS = {"Namespace": 18, "Workload": 26, "Container": 16, "Process": 15, "Syscall": 18}
+_WIDTHS = {"Namespace": 15, "Workload": 24, "Container": 14, "Process": 15, "Syscall": 22}
 _DETAIL_COLUMNS = 70
 
 

@@ -17,8 +17,11 @@ from azext_seccomp._follow import TerminalListener
 from azext_seccomp._progress import terminal_progress
 
 if TYPE_CHECKING:
-    from azext_seccomp.audit.plan import Plan
+    from azext_seccomp.audit.plan import Cluster
+    from azext_seccomp.audit.report import ProfileIdentity
     from azext_seccomp.cluster.arm import ClusterInfo
+    from azext_seccomp.cluster.interface import JsonObject
+    from azext_seccomp.profile.model import Profile
 
 EXIT_CODES = {"blocked": 10, "fallback": 11, "inconclusive": 12}
 _SOME_FAILED = 1
@@ -48,19 +51,29 @@ def audit_cluster(
     admin: bool = False,
 ) -> dict[str, Any]:
     from azext_seccomp.audit.interrupts import Interrupts
-    from azext_seccomp.audit.plan import Images, Selection
+    from azext_seccomp.audit.plan import Images, Plan, Selection, parse_duration
     from azext_seccomp.audit.session import AuditSession
     from azext_seccomp.cluster.namespace import new_session_id
 
+    seconds = parse_duration(duration)
+    parsed, identity = _read_profile(profile)
     defaults = Images()
-    images = Images(
-        installer_image or defaults.installer,
-        ig_image or defaults.ig,
-        gadget_image or defaults.gadget,
-        verify_gadget=not skip_gadget_verification,
+    plan = Plan(
+        parsed,
+        identity,
+        Selection("" if manifest else namespace or "", selector or "", tuple(pod_name or ())),
+        seconds,
+        nodepools=tuple(nodepool_name or ()),
+        objects=_read_objects(manifest),
+        object_namespace=namespace or "default",
+        keep=keep,
+        images=Images(
+            installer_image or defaults.installer,
+            ig_image or defaults.ig,
+            gadget_image or defaults.gadget,
+            verify_gadget=not skip_gadget_verification,
+        ),
     )
-    selection = Selection("" if manifest else namespace or "", selector or "", tuple(pod_name or ()))
-    plan = _plan(profile, manifest, namespace, duration, selection, images, tuple(nodepool_name or ()), keep)
     with terminal_progress(cmd.cli_ctx) as progress:
         progress.step("Reaching the cluster")
         with reach_cluster(cmd, resource_group_name, name, admin) as reached:
@@ -110,42 +123,27 @@ def cleanup_cluster(
     return rows(cleaned)
 
 
-def _plan(
-    profile: str,
-    manifest: str | None,
-    namespace: str | None,
-    duration: str,
-    selection: Any,
-    images: Any,
-    nodepools: tuple[str, ...],
-    keep: bool,
-) -> Plan:
+def _read_profile(path: str) -> tuple[Profile, ProfileIdentity]:
     import hashlib
 
-    from azext_seccomp.audit.plan import Plan, parse_duration
     from azext_seccomp.audit.report import ProfileIdentity
     from azext_seccomp.profile import codec
+
+    content = read_file(path)
+    source = name_of(path)
+    identity = ProfileIdentity(source.rpartition("/")[2], hashlib.sha256(content).hexdigest(), source)
+    return codec.decode(content, source), identity
+
+
+def _read_objects(path: str | None) -> tuple[JsonObject, ...]:
     from azext_seccomp.workload.manifest import MAX_MANIFEST_BYTES, read_manifest
 
-    seconds = parse_duration(duration)
-    content = read_file(profile)
-    source = name_of(profile)
-    parsed = codec.decode(content, source)
-    objects = read_manifest(read_file(manifest, MAX_MANIFEST_BYTES), name_of(manifest)) if manifest else ()
-    return Plan(
-        parsed,
-        ProfileIdentity(source.rpartition("/")[2], hashlib.sha256(content).hexdigest(), source),
-        selection,
-        seconds,
-        nodepools=nodepools,
-        objects=tuple(objects),
-        object_namespace=namespace or "default",
-        keep=keep,
-        images=images,
-    )
+    if path is None:
+        return ()
+    return tuple(read_manifest(read_file(path, MAX_MANIFEST_BYTES), name_of(path)))
 
 
-def _cluster(info: ClusterInfo) -> Any:
+def _cluster(info: ClusterInfo) -> Cluster:
     from azext_seccomp.audit.plan import Cluster
 
     facts = {
