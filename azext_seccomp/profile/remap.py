@@ -105,6 +105,7 @@ def _written_anew(profile: Profile, mapped: Profile, name: str, native: str, rul
     for decision in dict.fromkeys(decisions):
         if decision != default:
             action, errno_ret = rule_map((decision.action, decision.errno))
-            terms = terms_where(comparison, (profile,), [found == decision for found in decisions])
+            where = [found == decision for found in decisions]
+            terms = ((),) if all(where) else terms_where(comparison, (profile,), where)
             rules += [Rule((name,), action, errno_ret, term) for term in terms]
     return mapped.with_rules(tuple(rules))

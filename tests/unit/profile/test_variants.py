@@ -2,10 +2,10 @@
 # Copyright (c) the az-aks-seccomp authors. Licensed under the MIT License.
 # --------------------------------------------------------------------------------------------
 import pytest
-from hypothesis import given, settings
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from azext_seccomp.errors import InvalidInput
+from azext_seccomp.errors import InvalidInput, Unsupported
 from azext_seccomp.profile.evaluate import Decision, Filter
 from azext_seccomp.profile.model import Action, Arg, Op, Profile, Rule
 from azext_seccomp.profile.runtime_default import render
@@ -93,6 +93,9 @@ def test_audit_is_exact(rules: list[Rule], default: tuple[Action, int | None], c
         audit = Filter(variant.profile, "amd64")
     except InvalidInput:
         return  # runc would refuse it
+    except Unsupported:
+        event("too many cases")
+        return
     for first, second in calls:
         for name in ("kill", "socket"):
             args = (first, second, 0, 0, 0, 0)
