@@ -83,7 +83,9 @@ def clean(
     :param session: only this one; it may be one that was kept.
     :param dry_run: look only.
     :param force: do not wait to see whether a session is still running: it is not.
+    :param stop: ends it, at the latest when the session at hand is done.
     :raises NotFound: there is nothing of that session.
+    :raises KeyboardInterrupt: ``stop`` was set.
     """
     found = find(kube)
     if session:
@@ -93,9 +95,12 @@ def clean(
                 fix="Sessions that left something: az aks seccomp cleanup --dry-run.",
             )
         found = {session: found[session]}
-    running = set() if force else _running(kube, found, lease_seconds, progress, stop or threading.Event())
+    stop = stop or threading.Event()
+    running = set() if force else _running(kube, found, lease_seconds, progress, stop)
     cleaned = []
     for one in found.values():
+        if stop.is_set():
+            raise KeyboardInterrupt
         if one.session in running:
             cleaned.append(Cleaned(one.session, "running", "it is still running; --force removes it nevertheless"))
         elif one.journal is not None and one.journal.kept and one.session != session:

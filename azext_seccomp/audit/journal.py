@@ -43,11 +43,6 @@ class JournalObject(msgspec.Struct, frozen=True):
     uid: str = ""
 
     @property
-    def label(self) -> str:
-        """How messages call it."""
-        return printable(f"{self.kind} {self.namespace + '/' if self.namespace else ''}{self.name}", 330)
-
-    @property
     def resource(self) -> Resource:
         """Where objects of its kind live."""
         return Resource(self.api_version, self.kind, self.plural, self.namespaced)

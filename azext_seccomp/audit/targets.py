@@ -198,7 +198,7 @@ class Targets:
 def _workload(owner: Owner, pods: list[_Pod]) -> Workload:
     return Workload(
         owner.namespace,
-        printable(owner.kind),
+        owner.kind,
         owner.name,
         tuple(sorted({container for pod in pods for container in pod.audited})),
         frozenset(pod.node for pod in pods if pod.ran and pod.node),

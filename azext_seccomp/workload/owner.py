@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from azext_seccomp.cluster.interface import JsonObject, Kube, Resource
+from azext_seccomp.cluster.text import printable
 from azext_seccomp.errors import SeccompError
 
 # What makes pods on behalf of something else.
@@ -48,7 +49,7 @@ class Owners:
         return self._known[key]
 
     def _above(self, namespace: str, kind: str, name: str, labels: Mapping[str, str]) -> Owner:
-        found = self._read(_BETWEEN[kind].path(namespace, name))
+        found = self._read(_BETWEEN[kind], namespace, name)
         above = _controller(found["metadata"]) if found else None
         if above is not None:
             return Owner(namespace, above[0], above[1])
@@ -58,9 +59,9 @@ class Owners:
             return Owner(namespace, "Deployment", name.removesuffix(suffix))
         return Owner(namespace, kind, name)
 
-    def _read(self, path: str) -> JsonObject | None:
+    def _read(self, resource: Resource, namespace: str, name: str) -> JsonObject | None:
         try:
-            return self._kube.get(path)
+            return self._kube.get(resource.path(namespace, name))
         except SeccompError:
             return None
 
@@ -69,5 +70,7 @@ def _controller(metadata: Mapping[str, Any]) -> tuple[str, str, str] | None:
     """Kind, name and uid of the owner that manages the object."""
     for reference in metadata.get("ownerReferences") or ():
         if reference.get("controller"):
-            return str(reference["kind"]), str(reference["name"]), str(reference.get("uid", ""))
+            # The API server takes any text for these two.
+            kind, name = printable(str(reference["kind"]), 80), printable(str(reference["name"]), 253)
+            return kind, name, str(reference.get("uid", ""))
     return None

@@ -3,6 +3,7 @@
 # --------------------------------------------------------------------------------------------
 """The end of a session, by itself and by ``cleanup``: what its journal names goes, everything else stays."""
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -227,6 +228,15 @@ class TestCleanup:
         (one,) = cleaned(cluster)
         assert (one.status, "journal cannot be read" in one.detail) == ("removed", True)
         assert find(cluster) == {}
+
+    def test_an_interrupted_wait_removes_nothing(self, cluster: FakeCluster) -> None:
+        cluster.write(PATH)
+        journals.write(cluster, journal())
+        stop = threading.Event()
+        stop.set()
+        with pytest.raises(KeyboardInterrupt):
+            cleaned(cluster, stop=stop)
+        assert cluster.files() == [PATH]
 
     def test_a_session_that_does_not_exist(self, cluster: FakeCluster) -> None:
         with pytest.raises(NotFound):

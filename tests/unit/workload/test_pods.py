@@ -60,6 +60,10 @@ class TestOwners:
         assert Owners(secret).of(pod) == Owner("shop", "Deployment", "web")
         assert Owners(secret).of(owned("ReplicaSet", "plain")) == Owner("shop", "ReplicaSet", "plain")
 
+    def test_names_of_owners_are_fit_for_a_terminal_and_for_a_path(self) -> None:
+        hostile = owned("ReplicaSet", "../../x\x1b[2J")
+        assert Owners(FakeKube()).of(hostile) == Owner("shop", "ReplicaSet", "../../x\\x1b[2J")
+
 
 def profiles(spec: dict[str, Any]) -> dict[str, tuple[Applied, str]]:
     return {one.name: (one.applied, one.obstacle) for one in container_profiles(spec)}
