@@ -6,6 +6,8 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 from azext_seccomp.local.kernel import Notification
 from azext_seccomp.profile.evaluate import Decision
@@ -15,10 +17,10 @@ EXEC = "execve"
 
 # A process may give itself any name at any time; beyond this many different calls they are counted together.
 MOST_DIFFERENT = 10_000
+_DESCRIBED = 1024  # arguments whose description is remembered
 
 
-@dataclass(frozen=True, slots=True)
-class Denied:
+class Denied(NamedTuple):
     """One kind of denied call: which process name made which call, and what the profile does with it."""
 
     comm: str
@@ -45,7 +47,7 @@ class Recorder:
         :param describe: names what in the arguments of a call matters ("CLONE_NEWUSER"), or gives an empty text.
         :param clock: seconds since the epoch.
         """
-        self._describe = describe
+        self._describe = lru_cache(maxsize=_DESCRIBED)(describe)
         self._clock = clock
         self.denied: dict[Denied, Tally] = {}
         self.startup: dict[Denied, Tally] = {}

@@ -63,6 +63,7 @@ class Supervisor:
         self._rules = rules
         self._recorder = recorder
         self._enforce = enforce
+        self._names = processes.Names()
         self._command = 0
         self._handing_over = True
         self._whole_processes = 0
@@ -107,7 +108,7 @@ class Supervisor:
         if not decision.denies:  # this machine's libseccomp does not know a syscall that the profile allows
             listener.let_through(notification)
             return
-        comm = _comm(thread)
+        comm = self._names.of(thread)
         starting = self._handing_over and thread == self._command
         if starting and comm != handover.MARK:
             starting = self._handing_over = False
@@ -183,15 +184,6 @@ def _problem(error: SeccompError) -> protocol.Report:
 def _errno_of(decision: Decision) -> int:
     """What a refused call returns; 0, which a profile may ask for, makes it look as if it had been carried out."""
     return decision.errno if decision.action is Action.ERRNO and decision.errno is not None else _NO_TRACER
-
-
-def _comm(thread: int) -> str:
-    """The name of a thread that waits for us; it may have been killed while it waited."""
-    try:
-        with open(f"/proc/{thread}/comm", "rb") as file:
-            return file.read().rstrip(b"\n").decode(errors="replace")
-    except OSError:
-        return "?"
 
 
 def _rows(tallies: Iterable[tuple[Denied, Tally]]) -> list[protocol.Denial]:
