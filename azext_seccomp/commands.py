@@ -29,14 +29,15 @@ if TYPE_CHECKING:
 
 def load_command_table(loader: SeccompCommandsLoader) -> None:
     """Register every command of the extension."""
-    _groups(loader)
     _audit(loader)
     _try(loader)
     _placement(loader)
     _offline(loader)
+    _groups(loader)
 
 
 def _groups(loader: SeccompCommandsLoader) -> None:
+    """What the groups are. For az the last registration of a group counts, so this one comes after the commands."""
     with loader.command_group("aks seccomp", is_preview=True):
         pass
     with loader.command_group("aks seccomp profile", is_preview=True):

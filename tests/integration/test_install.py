@@ -49,6 +49,7 @@ def test_aks_help_lists_the_group(installed_az: InstalledAz) -> None:
 def test_group_help_lists_every_command(installed_az: InstalledAz) -> None:
     shown = installed_az.run("aks", "seccomp", "-h")
     assert shown.code == 0
+    assert "This command group is in preview" in shown.out
     direct = {name.split()[2] for name in command_names()}
     assert direct <= {line.split()[0] for line in shown.out.splitlines() if line.strip()}
 
