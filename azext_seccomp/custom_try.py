@@ -35,13 +35,16 @@ def try_command(
     cap_drop: Sequence[str] = (),
     docker_format: bool = False,
 ) -> dict[str, Any]:
+    from azext_seccomp.local.requirements import require_architecture
+
+    native = require_architecture(arch)  # before anything that can only be imported where it holds
     from azext_seccomp.audit.plan import parse_duration
     from azext_seccomp.audit.report import ProfileIdentity
     from azext_seccomp.local.attempt import Attempt, attempt
     from azext_seccomp.local.run import split_command
 
     argv = split_command(command_line)
-    source = read_profile(profile, _options(arch, containerd_version, cap_add, cap_drop, docker_format))
+    source = read_profile(profile, _options(native, containerd_version, cap_add, cap_drop, docker_format))
     identity = ProfileIdentity(source.name, source.sha256, profile)
     seconds = parse_duration(duration) if duration else None
     result = attempt(Attempt(source.profile, identity, source.notes, argv, seconds, enforce))
@@ -52,26 +55,18 @@ def try_command(
 
 
 def _options(
-    arch: str | None,
+    arch: str,
     containerd_version: str | None,
     cap_add: Sequence[str],
     cap_drop: Sequence[str],
     docker_format: bool,
 ) -> Options:
-    """What the profile depends on; the kernel and the architecture are this machine's."""
+    """What the profile depends on; the kernel is this machine's."""
     import platform
 
-    from azext_seccomp.local.run import require_architecture
     from azext_seccomp.profile.source import Options
 
-    return Options(
-        require_architecture(arch),
-        containerd_version,
-        tuple(cap_add),
-        tuple(cap_drop),
-        docker_format,
-        platform.release(),
-    )
+    return Options(arch, containerd_version, tuple(cap_add), tuple(cap_drop), docker_format, platform.release())
 
 
 def _conclude(cmd: Any, result: dict[str, Any], fail_on: Sequence[str]) -> None:

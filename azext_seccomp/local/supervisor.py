@@ -18,7 +18,7 @@ from collections.abc import Iterable
 import msgspec
 
 from azext_seccomp.errors import SeccompError
-from azext_seccomp.local import handover, kernel, processes, program, protocol
+from azext_seccomp.local import handover, kernel, processes, protocol
 from azext_seccomp.local.recorder import EXEC, Denied, Recorder, Tally
 from azext_seccomp.profile.codec import decode
 from azext_seccomp.profile.evaluate import Decision, Filter
@@ -131,6 +131,8 @@ def supervise(request: protocol.Request, signals: Signals) -> protocol.Report:
 
     :raises SeccompError: the command could not be started under the profile.
     """
+    from azext_seccomp.local import program  # the import tells when libseccomp is missing
+
     profile = decode(request.profile.encode(), "the profile")
     recorder = Recorder(arguments_in_words)
     native = kernel.native_architecture()

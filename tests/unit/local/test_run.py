@@ -5,6 +5,7 @@
 
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -12,7 +13,8 @@ import pytest
 
 from azext_seccomp.errors import InvalidInput, ServerFault, Unsupported
 from azext_seccomp.local import kernel, run
-from azext_seccomp.local.run import is_privileged, require_architecture, require_linux, split_command
+from azext_seccomp.local.requirements import require_architecture, require_linux
+from azext_seccomp.local.run import is_privileged, split_command
 
 
 def test_a_command_is_split_as_a_shell_does() -> None:
@@ -45,6 +47,34 @@ def test_other_systems_are_told_what_works(monkeypatch: pytest.MonkeyPatch, plat
         require_linux()
     assert "needs Linux" in caught.value.what
     assert "Cloud Shell" in caught.value.fix
+
+
+def test_other_systems_are_told_so_before_anything_of_linux_is_imported() -> None:
+    """fcntl and libc are not there on Windows; az has to get as far as the message."""
+    code = (
+        "import sys; sys.path.append('.')\n"
+        "from azext_seccomp import custom_try\n"
+        "from azext_seccomp.errors import Unsupported\n"
+        "sys.platform = 'win32'; sys.modules['fcntl'] = None\n"
+        "try:\n    custom_try.try_command(None, 'RuntimeDefault', 'true')\n"
+        "except Unsupported as error:\n    print(error.what)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "needs Linux" in done.stdout
+
+
+def test_a_missing_libseccomp_is_told_of() -> None:
+    code = (
+        "import ctypes.util, os, sys; sys.path.append('.'); ctypes.util.find_library = lambda name: None\n"
+        "from azext_seccomp.local import protocol, supervisor\n"
+        "import msgspec\n"
+        "request = protocol.Request('{\"defaultAction\": \"SCMP_ACT_ALLOW\"}', [b'/bin/true'], [], False, None)\n"
+        "report = supervisor._report(os.getppid(), msgspec.json.encode(request), supervisor.Signals())\n"
+        "print(report.problem.what, report.problem.fix)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "libseccomp is not installed" in done.stdout
+    assert "apt-get install libseccomp2" in done.stdout
 
 
 @pytest.mark.parametrize("release", ["5.4.0-1103-azure", "4.4.0", "odd"])
