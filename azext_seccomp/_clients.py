@@ -12,7 +12,7 @@ from azure.cli.core.commands.client_factory import get_mgmt_service_client
 from azure.cli.core.profiles import ResourceType
 from knack.util import CLIError
 
-from azext_seccomp.errors import Unauthenticated
+from azext_seccomp.errors import Unauthenticated, Unreachable
 
 if TYPE_CHECKING:
     from azext_seccomp.cluster.reach import Reached
@@ -35,6 +35,9 @@ def reach_cluster(cmd: Any, resource_group_name: str, name: str, admin: bool = F
 def _entra_token(cli_ctx: Any, application: str, tenant: str) -> AccessToken:
     """A token of the signed-in account, from az's cache where it is still good. The same as ``kubelogin --login
     azurecli`` gets.
+
+    :raises Unauthenticated: az has none to give.
+    :raises Unreachable: az could not ask for a new one. Whoever waits for a connection asks again.
     """
     from azext_seccomp.cluster.tokens import AccessToken
 
@@ -49,5 +52,11 @@ def _entra_token(cli_ctx: Any, application: str, tenant: str) -> AccessToken:
         advice = " ".join(getattr(error, "recommendations", None) or ())
         raise Unauthenticated(
             "No Entra token for the cluster.", why=str(error), fix=advice or "Sign in again with 'az login'."
+        ) from None
+    except OSError as error:  # the base class of all that ``requests`` raises; az passes those of MSAL on
+        raise Unreachable(
+            "No new Entra token for the cluster: the sign-in service cannot be reached.",
+            why=f"({type(error).__name__})",
+            fix="Check the network connection and the proxy of this machine.",
         ) from None
     return AccessToken(value, float(entry["expires_on"]))

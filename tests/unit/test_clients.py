@@ -7,11 +7,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import requests
 from azure.cli.core.azclierror import AuthenticationError
 from knack.util import CLIError
 
 from azext_seccomp import _clients
-from azext_seccomp.errors import Unauthenticated
+from azext_seccomp.errors import Unauthenticated, Unreachable
 
 HOME, OTHER = "11111111-1111-1111-1111-111111111111", "22222222-2222-2222-2222-222222222222"
 
@@ -76,3 +77,13 @@ def test_without_advice_to_sign_in_again(monkeypatch: pytest.MonkeyPatch) -> Non
     with pytest.raises(Unauthenticated, match="not supported") as caught:
         token(HOME)
     assert "az login" in caught.value.fix
+
+
+@pytest.mark.parametrize("error", [requests.ConnectionError("reset"), requests.Timeout("late")])
+def test_a_sign_in_service_that_is_away_is_a_connection_to_try_again(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """Threads that follow a cluster for hours live through it: they catch what is ours."""
+    monkeypatch.setattr(Profile, "error", error)
+    with pytest.raises(Unreachable, match="sign-in service"):
+        token(HOME)
