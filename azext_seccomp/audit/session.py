@@ -101,23 +101,23 @@ class AuditSession:
 
     def _run(self, nodes: Sequence[Node], chosen: Chosen, objects: Sequence[ManifestObject]) -> JsonObject:
         targets = self._targets(nodes, objects)
-        with self._undone(nodes):
+        # The removal is part of the session's life: nobody else is to clear up behind it at the same time.
+        with heartbeat(self._kube, self._session), self._undone(nodes):
             self._write_journal(chosen.usable, objects)
-            with heartbeat(self._kube, self._session):
-                outcomes = self._place(chosen.usable)
-                placed = [node for node, outcome in zip(chosen.usable, outcomes, strict=True) if outcome.ok]
-                watch = Watch(
-                    self._kube,
-                    self._session,
-                    self._plan,
-                    targets,
-                    apply=lambda: self._apply(objects),
-                    listener=self._listener,
-                    progress=self._progress,
-                    stop=self._interrupts.stop,
-                    pace=self._pace,
-                )
-                watched = watch.run(placed, lambda: self._listener.ready(self._file.path, self._plan.seconds))
+            outcomes = self._place(chosen.usable)
+            placed = [node for node, outcome in zip(chosen.usable, outcomes, strict=True) if outcome.ok]
+            watch = Watch(
+                self._kube,
+                self._session,
+                self._plan,
+                targets,
+                apply=lambda: self._apply(objects),
+                listener=self._listener,
+                progress=self._progress,
+                stop=self._interrupts.stop,
+                pace=self._pace,
+            )
+            watched = watch.run(placed, lambda: self._listener.ready(self._file.path, self._plan.seconds))
         return self._report(chosen, outcomes, targets, watched)
 
     def _require_admission(self, nodes: Sequence[Node]) -> None:

@@ -6,12 +6,15 @@
 import itertools
 import json
 import threading
+import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from azext_seccomp.audit.cleanup import clean, find
+from azext_seccomp.audit.heartbeat import heartbeat
 from azext_seccomp.audit.interrupts import Interrupts
 from azext_seccomp.audit.plan import Cluster, Plan, Selection
 from azext_seccomp.audit.report import ProfileIdentity
@@ -190,6 +193,22 @@ def test_an_object_that_is_refused_half_way_takes_the_others_with_it(cluster: Fa
     with pytest.raises(Forbidden, match="Exceeded quota"):
         audit(cluster, plan(SETTINGS, POD))
     assert cluster.made("create", CONFIG_MAPS.path("shop"))
+    assert left(cluster) == []
+
+
+def test_signs_of_life_go_on_while_it_clears_up(cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A removal may take longer than a lease; nobody's cleanup is to take the session for dead meanwhile."""
+    monkeypatch.setattr("azext_seccomp.audit.session.heartbeat", partial(heartbeat, every_seconds=0.01))
+    removing: list[int] = []
+
+    def slow_removal(request: Request) -> None:
+        if request.verb == "create" and "'remove'" in str(request.body) and not request.dry_run:
+            removing.append(len(cluster.requests))
+            time.sleep(0.2)
+
+    cluster.refuse = slow_removal
+    audit(cluster, plan(seconds=0))
+    assert "patch" in {request.verb for request in cluster.requests[removing[0] :]}
     assert left(cluster) == []
 
 
