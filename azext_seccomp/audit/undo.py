@@ -94,10 +94,11 @@ def _remove_object(kube: Kube, session: str, one: JournalObject) -> Removal:
     try:
         path = one.resource.path(one.namespace, one.name)
         found = kube.get(path)
-        metadata = found["metadata"]
-        if (metadata.get("labels") or {}).get(SESSION_LABEL) != session or one.uid not in ("", metadata["uid"]):
+        metadata = found.get("metadata") or {}  # what a changed journal names may be no object at all
+        uid = str(metadata.get("uid", ""))
+        if (metadata.get("labels") or {}).get(SESSION_LABEL) != session or one.uid not in ("", uid):
             return _removal(one, "kept", "it is not the one that the session made")
-        removed = kube.delete(path, uid=metadata["uid"])
+        removed = kube.delete(path, uid=uid)
     except NotFound:
         return _removal(one, "absent")
     except Conflict:
@@ -116,21 +117,25 @@ def _end_pods(kube: Kube, journal: Journal) -> None:
     """Wait until what the objects started is gone: as long as pods use the profile its file stays.
 
     The garbage collector ends the pods after their owners; a pod that goes before its ReplicaSet is made again. Long
-    grace periods of those that it ends are cut short.
+    grace periods of those that it ends are cut short. Whoever may not look or hurry just does not: whether the file can
+    go is judged later, and this is not to keep the rest from being removed.
     """
     matching = selector(journal.session, WORKLOAD)
     spaces = {one.namespace for one in journal.objects if one.namespace}
     hurried: set[str] = set()
     deadline = time.monotonic() + _PODS_GONE_SECONDS
     while time.monotonic() < deadline:
-        pods = [pod for namespace in spaces for pod in kube.list(PODS.path(namespace), labels=matching)]
+        try:
+            pods = [pod for namespace in spaces for pod in kube.list(PODS.path(namespace), labels=matching)]
+        except SeccompError:
+            return
         if not pods:
             return
         for metadata in (pod["metadata"] for pod in pods):
             if "deletionTimestamp" in metadata and metadata["uid"] not in hurried:
                 hurried.add(metadata["uid"])
                 path = PODS.path(metadata["namespace"], metadata["name"])
-                with suppress(Conflict):  # it is another pod by now
+                with suppress(SeccompError):
                     kube.delete(path, grace_seconds=POD_GRACE_SECONDS, uid=metadata["uid"])
         time.sleep(_POLL_SECONDS)
 

@@ -116,6 +116,29 @@ class TestUndo:
         undo(cluster, journal(files=(), objects=(applied("settings", kind="ConfigMap"),)), N1)
         assert [one.path for one in cluster.made("delete", "web-1")] == [PODS.path("shop", "web-1")]
 
+    @pytest.mark.parametrize("verb", ["list", "delete"])
+    def test_who_may_not_see_to_the_pods_of_objects_still_removes_the_rest(
+        self, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch, verb: str
+    ) -> None:
+        monkeypatch.setattr("azext_seccomp.audit.undo._PODS_GONE_SECONDS", 0.1)
+        pod = theirs(S1, "web-1")
+        pod["metadata"]["deletionTimestamp"] = "2026-11-28T09:00:00Z"
+        cluster.add(PODS.path("shop", "web-1"), pod)
+        cluster.add(PODS.path(NAMESPACE, "collector-1"), {"metadata": {"labels": labels(S1, "collector")}})
+        cluster.write(PATH)
+        theirs_alone = PODS.path("shop")
+        cluster.refuse = lambda request: (
+            Forbidden("No.") if request.verb == verb and request.path.startswith(theirs_alone) else None
+        )
+        known = journal(objects=(applied("settings", kind="ConfigMap"),))
+        assert [one.status for one in undo(cluster, known, N1)] == ["absent", "removed"]
+        assert (cluster.names(PODS.path(NAMESPACE)), cluster.files()) == ([], [])
+
+    def test_a_journal_that_names_something_without_metadata(self, cluster: FakeCluster) -> None:
+        cluster.get = lambda path: {"kind": "APIResourceList"}  # type: ignore[method-assign]
+        (removal,) = undo(cluster, journal(files=(), objects=(applied("x"),)), N1)
+        assert removal.status == "kept"
+
 
 class TestJournal:
     def test_comes_back_as_it_was_written(self, cluster: FakeCluster) -> None:
