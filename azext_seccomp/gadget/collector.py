@@ -14,19 +14,6 @@ from azext_seccomp.gadget.stream import LogFollower
 
 Status = Literal["starting", "ready", "failed", "ended"]
 
-# Container waiting reasons of the kubelet: those that no waiting heals, and those that it keeps trying to overcome.
-_HOPELESS = frozenset({"InvalidImageName", "ErrImageNeverPull"})
-_TROUBLED = frozenset(
-    {
-        "ErrImagePull",
-        "ImagePullBackOff",
-        "ImageInspectError",
-        "RegistryUnavailable",
-        "CreateContainerConfigError",
-        "CreateContainerError",
-        "RunContainerError",
-    }
-)
 _OVER = frozenset({"succeeded", "failed", "gone"})
 _HAS_LOG = frozenset({"running", "succeeded", "failed"})
 _EXIT_CODE_ONLY = "Error"  # the kubelet's reason for a container that ended with a code other than 0
@@ -80,11 +67,11 @@ class Collector:
         if self._pod.phase in _OVER:
             return  # how it ended is known; that the pod is deleted afterwards tells nothing
         self._pod = state
-        if state.phase != "waiting" or state.reason not in _TROUBLED:
+        if not state.troubled:
             self._troubled_since = None
         elif self._troubled_since is None:
             self._troubled_since = time.monotonic()
-        if state.phase == "waiting" and state.reason in _HOPELESS:
+        if state.hopeless:
             self.fail(state.why())
         if state.phase in _OVER:
             self.follower.container_ended()
@@ -123,6 +110,10 @@ class Collector:
         if self._failure:
             return True
         return self.drained if self.reading else self._pod.phase == "gone"
+
+    def stop_begins(self) -> None:
+        """Its pod is being deleted from now on: an end that comes later is the one that was asked for."""
+        self.stopping = not self.over and self._pod.phase not in _OVER
 
     def waiting_for(self) -> str:
         """Why it is not ready yet."""

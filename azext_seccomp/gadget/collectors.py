@@ -147,7 +147,7 @@ class Collectors:
         settled = time.monotonic() + self._pace.settle
         self._pump(lambda: self._all_over() or time.monotonic() >= settled)
         for collector in self._by_pod.values():
-            collector.stopping = not collector.over
+            collector.stop_begins()
         delete_all(self._kube, self._session, ROLE, grace_seconds=STOP_GRACE_SECONDS)
         drained = time.monotonic() + self._pace.drain
         self._pump(lambda: self._all_over() or time.monotonic() >= drained)
@@ -214,10 +214,17 @@ class Collectors:
                     continue
                 collector.pod_changed(state)
                 if collector.has_log and not collector.reading:
-                    collector.reading = True
-                    self._start_thread(partial(self._read, collector), collector.pod)
+                    self._start_reading(collector)
         except SeccompError as error:
             self._watch_error = error
+
+    def _start_reading(self, collector: Collector) -> None:
+        collector.reading = True
+        try:
+            self._start_thread(partial(self._read, collector), collector.pod)
+        except RuntimeError as error:  # the limit of threads of this machine or container; the watch has to go on
+            collector.drained = True
+            collector.fail(f"its log cannot be read here: {error}")
 
     def _read(self, collector: Collector) -> None:
         """In a thread of each collector: its log, to the end."""
@@ -238,7 +245,7 @@ class Collectors:
         before = threading.stack_size(_STACK_BYTES)
         try:
             thread = threading.Thread(target=work, name=f"seccomp-{name}", daemon=True)
-            self._threads.append(thread)
             thread.start()
+            self._threads.append(thread)
         finally:
             threading.stack_size(before)

@@ -14,11 +14,12 @@ from typing import Any
 import pytest
 
 from azext_seccomp.cluster.interface import WatchEvent
+from azext_seccomp.cluster.pod_state import PodState
 from azext_seccomp.errors import Forbidden, NotFound, SeccompError, Unreachable
 from azext_seccomp.gadget.collector import CollectorState
 from azext_seccomp.gadget.collectors import CollectorNode, Collectors, Pace
 from azext_seccomp.gadget.event import Event
-from azext_seccomp.gadget.manifest import GadgetOptions
+from azext_seccomp.gadget.manifest import GadgetOptions, pod_name
 
 SESSION = "sabcdefghij"
 READY = b'time="2026-11-28T09:00:00Z" level=debug msg=running...'
@@ -274,6 +275,35 @@ def test_one_that_is_killed_while_it_watches_is_told() -> None:
     assert (states["killed"].status, states["killed"].detail) == ("failed", "its pod was deleted while it was watching")
     assert states["killed"].events == 1
     assert states["good"].status == "ended"
+
+
+def test_one_that_crashes_just_before_the_stop_is_not_taken_for_stopped() -> None:
+    """Its log is still being read then: the end of the reading is not the end of the pod."""
+    session = Session(a=Fate())
+    session.start()
+    (collector,) = session.collectors._by_pod.values()
+    assert not collector.over
+    collector.pod_changed(PodState("failed", "OOMKilled", "exit code 137", 137))
+    assert not collector.over
+    state = session.finish()["a"]
+    assert (state.status, state.detail) == ("failed", "OOMKilled: exit code 137")
+
+
+def test_a_log_that_no_thread_can_be_had_for_fails_that_node_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    started = threading.Thread.start
+    unlucky = pod_name(SESSION, "b")
+
+    def start(thread: threading.Thread) -> None:
+        if thread.name == f"seccomp-{unlucky}":
+            raise RuntimeError("can't start new thread")
+        started(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    session = Session(b=Fate(), a=Fate())
+    states = session.start()
+    assert (states["a"].status, states["b"].status) == ("ready", "failed")
+    assert states["b"].detail == "its log cannot be read here: can't start new thread"
+    session.finish()
 
 
 def test_one_whose_time_is_up_says_so() -> None:
