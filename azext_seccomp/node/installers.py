@@ -6,9 +6,9 @@
 import queue
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -23,6 +23,7 @@ from azext_seccomp.node.manifest import CONTAINER, ROLE, Job, config_maps, insta
 from azext_seccomp.progress import Progress
 
 _PARALLEL_LOGS = 8
+_LOG_SECONDS = 30.0  # of a container that has ended; what sends it is a node, which may do as it likes
 _TICK_SECONDS = 0.2
 
 
@@ -171,14 +172,22 @@ class _Run:
         try:
             answer = read_answer(message)
             if answer is None:
-                log = self._kube.follow_log(NAMESPACE, pod, CONTAINER)
-                try:
+                with closing(self._log(pod)) as log:
                     answer = read_log(message, log)
-                finally:
-                    log.close()
         except SeccompError as error:
             return NodeAnswer(node, None, str(error))
         return NodeAnswer(node, answer)
+
+    def _log(self, pod: str) -> Generator[bytes, None, None]:
+        log = self._kube.follow_log(NAMESPACE, pod, CONTAINER)
+        late = threading.Timer(_LOG_SECONDS, log.close)
+        late.daemon = True
+        late.start()
+        try:
+            yield from log
+        finally:
+            late.cancel()
+            log.close()
 
 
 @contextmanager

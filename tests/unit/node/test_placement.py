@@ -2,7 +2,7 @@
 # Copyright (c) the az-aks-seccomp authors. Licensed under the MIT License.
 # --------------------------------------------------------------------------------------------
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -259,3 +259,28 @@ def test_pods_of_another_operation_of_the_session_are_not_taken_for_ours(kube: F
     assert answers[0].answer is None
     kubelets.instead = {}
     assert [one.status for one in place(kube, "s1", NODES[:1], [WEB])] == ["placed"]
+
+
+class EndlessLog:
+    """A stream that a node keeps open."""
+
+    def __init__(self) -> None:
+        self._closed = threading.Event()
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield b"2026-01-01T00:00:00Z file - 1 a.json"
+        assert self._closed.wait(10)
+
+    def close(self) -> None:
+        self._closed.set()
+
+
+def test_a_node_that_never_ends_its_log_has_failed(
+    kube: FakeKube, kubelets: Kubelets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("azext_seccomp.node.installers._LOG_SECONDS", 0.05)
+    kubelets.instead["n1"] = ended(0, "aks-seccomp 1 log 1\nend\n")
+    kube.follow_log = lambda *_, **__: EndlessLog()  # type: ignore[method-assign,assignment,return-value]
+    first, second, _ = list_files(kube, "s1", NODES)
+    assert (first.failure, second.failure) == ("The installer's answer cannot be read. it has no end", "")
+    assert left(kube) == []
