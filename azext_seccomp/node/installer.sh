@@ -142,8 +142,12 @@ remove_one() {
     number=$1 target=$root/$2
     if ! check_parents "$2" keep; then
         say "$number refused - $(plain "$why")"
-    elif [ ! -L "$target" ] && [ ! -e "$target" ]; then
+        return
+    fi
+    rm -f "${target%/*}/.new-$session-"*    # of an installer of this session that was killed while it wrote
+    if [ ! -L "$target" ] && [ ! -e "$target" ]; then
         say "$number absent -"
+        remove_empty_parents "$2"
     elif [ ! -L "$target" ] && [ ! -f "$target" ]; then
         say "$number refused - it is not a file"
     else

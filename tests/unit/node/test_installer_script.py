@@ -191,6 +191,17 @@ def test_removing_what_is_not_there_or_not_a_file(script: Callable[..., Answer],
     assert (root / "aks-seccomp/d.json").is_dir()
 
 
+def test_removal_takes_what_a_killed_installer_of_the_session_left(script: Callable[..., Answer], root: Path) -> None:
+    (root / "aks-seccomp/audit").mkdir(parents=True)
+    (root / "aks-seccomp/audit/.new-s1-0").write_bytes(b"half")
+    assert [one.status for one in script("remove", "0", "aks-seccomp/audit/a.json").results] == ["absent"]
+    assert list(root.iterdir()) == []
+    (root / "aks-seccomp").mkdir()
+    (root / "aks-seccomp/.new-s2-0").write_bytes(b"half, of another session")
+    assert [one.status for one in script("remove", "0", "aks-seccomp/a.json").results] == ["absent"]
+    assert [one.name for one in (root / "aks-seccomp").iterdir()] == [".new-s2-0"]
+
+
 def test_removes_a_link_but_never_what_it_leads_to(script: Callable[..., Answer], root: Path, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
