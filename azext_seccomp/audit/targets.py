@@ -74,6 +74,8 @@ class Targets:
         self._obstacle_of_node = obstacle_of_node
         self._owners = Owners(kube)
         self._pods: dict[tuple[str, str], _Pod] = {}
+        self._replaced: dict[tuple[str, str], list[_Pod]] = {}
+        """Audited pods whose name another one has now: an event says no more than the name."""
         self._over_before: set[str] = set()
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -105,8 +107,8 @@ class Targets:
 
     def audits(self, namespace: str, pod: str, container: str) -> bool | None:
         """Whether a container is audited; None when its pod is not known, or not yet."""
-        found = self._pods.get((namespace, pod))
-        return None if found is None else container in found.audited
+        known = self._called(namespace, pod)
+        return any(container in one.audited for one in known) if known else None
 
     def all_over(self, pods_expected: int) -> bool:
         """Whether at least so many audited pods were seen and all of them have ended."""
@@ -116,14 +118,13 @@ class Targets:
 
     def owner_of(self, namespace: str, pod: str) -> Owner | None:
         """The workload of a pod, when one of its containers is audited."""
-        found = self._pods.get((namespace, pod))
-        return None if found is None else found.owner
+        return next((one.owner for one in self._called(namespace, pod) if one.owner is not None), None)
 
     def workloads(self) -> list[Workload]:
         """The workloads with audited containers, by namespace and name."""
         by_owner: dict[Owner, list[_Pod]] = {}
         with self._lock:
-            for pod in self._pods.values():
+            for pod in self._all():
                 if pod.audited and pod.owner is not None:
                     by_owner.setdefault(pod.owner, []).append(pod)
             return [_workload(owner, pods) for owner, pods in sorted(by_owner.items())]
@@ -136,7 +137,18 @@ class Targets:
     def running_before(self) -> int:
         """How many audited pods ran already when the watching began."""
         with self._lock:
-            return sum(pod.running_before for pod in self._pods.values() if pod.audited)
+            return sum(pod.running_before for pod in self._all() if pod.audited)
+
+    def _all(self) -> Iterator[_Pod]:
+        yield from self._pods.values()
+        for pods in self._replaced.values():
+            yield from pods
+
+    def _called(self, namespace: str, pod: str) -> list[_Pod]:
+        """The pods of this name, the newest first."""
+        key = (namespace, pod)
+        found = self._pods.get(key)
+        return [] if found is None else [found, *self._replaced.get(key, ())]
 
     def _path(self) -> str:
         return PODS.path(self._selection.namespace or None)
@@ -160,6 +172,9 @@ class Targets:
         if pod is None or (pod.uid, pod.node) != (metadata["uid"], node) or found["spec"].get("ephemeralContainers"):
             pod = self._read(found, pod)
         with self._lock:
+            before = self._pods.get(key)
+            if before is not None and before.uid != pod.uid and before.audited:
+                self._replaced.setdefault(key, []).insert(0, before)
             pod.node = node
             pod.phase = _phase(found)
             pod.ran = pod.ran or any(map(_has_run, _statuses(found)))

@@ -130,6 +130,25 @@ def test_a_pod_that_is_gone_is_remembered(followed: Followed) -> None:
     assert next_one.nodes == frozenset(), "it never ran"
 
 
+def test_a_pod_that_follows_one_of_the_same_name_does_not_hide_it(followed: Followed) -> None:
+    """A StatefulSet makes its pods again under the same names, here without the profile."""
+    recorder = Recorder(followed.targets, Told())
+    followed.add(pod("web-0"), **status("Running", RUNNING))
+    followed.knows("web-0")
+    recorder(an_event("web-0"))
+    followed.kube.delete(PODS.path("shop", "web-0"))
+    followed.add(pod("web-0", {"name": "app"}, {"name": "other"}, node="n2"), **status("Running", RUNNING))
+    followed.add(pod("next"))
+    followed.knows("next")
+    assert [(one.pod, one.count) for one in recorder.finish().all()] == [("web-0", 1)]
+    (web,) = (one for one in followed.targets.workloads() if one.name == "web-0")
+    assert (web.containers, web.nodes) == (("app",), frozenset({"n1"}))
+    owner = followed.targets.owner_of("shop", "web-0")
+    assert owner is not None
+    assert owner.name == "web-0"
+    assert followed.targets.audits("shop", "web-0", "other") is False
+
+
 def test_why_a_container_does_not_run_until_it_does(followed: Followed) -> None:
     missing = {"reason": "CreateContainerError", "message": "cannot load\x1b[2J seccomp profile"}
     followed.add(pod("web"), **status("Pending", {"waiting": missing}))
