@@ -263,7 +263,8 @@ def _coverage(chosen: Chosen, outcomes: Sequence[NodeOutcome], watched: Watched)
     for node, outcome in zip(chosen.usable, outcomes, strict=True):
         state = states.get(node.name)
         if state is None:
-            covered.append(NodeCoverage(node.name, node.pool, "failed", detail=f"profile: {outcome.detail}"))
+            why = "the audit was interrupted before it was watched" if outcome.ok else f"profile: {outcome.detail}"
+            covered.append(NodeCoverage(node.name, node.pool, "failed", detail=why))
         else:
             covered.append(NodeCoverage(node.name, node.pool, state.status, state.events, state.lost, state.detail))
     return covered + [NodeCoverage(node.name, node.pool, "skipped", detail=reason) for node, reason in chosen.skipped]

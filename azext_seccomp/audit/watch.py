@@ -80,7 +80,8 @@ class Watch:
         with self._collectors:
             self._targets.start()
             try:
-                self._collectors.start(CollectorNode(node.name, node.taints) for node in nodes)
+                if not self._stop.is_set():
+                    self._collectors.start(CollectorNode(node.name, node.taints) for node in nodes)
                 self._require_ready(self._collectors.wait_ready(READY_SECONDS, self._stop))
                 self._targets.mark_begin()
                 started = time.time_ns()

@@ -67,13 +67,15 @@ def plan(*objects: JsonObject, **more: Any) -> Plan:
     return Plan(codec.decode(json.dumps(PROFILE).encode(), "p"), identity, objects=tuple(made), **fields)
 
 
-def audit(cluster: FakeCluster, plan: Plan, told: Told | None = None) -> JsonObject:
+def audit(
+    cluster: FakeCluster, plan: Plan, told: Told | None = None, interrupts: Interrupts | None = None
+) -> JsonObject:
     session = AuditSession(
         cluster,
         plan,
         Cluster("c1", "rg1", {"name": "c1"}),
         SESSION,
-        interrupts=Interrupts(),
+        interrupts=interrupts or Interrupts(),
         listener=told or Told(),
         progress=Silent(),
         pace=QUICK,
@@ -138,6 +140,22 @@ def test_pods_of_the_user_are_audited_when_they_use_the_profile(cluster: FakeClu
     command = f"az aks seccomp profile remove -g rg1 -n c1 --path {told.path}"
     assert any(note.endswith(command) and "shop/mine" in note for note in report["notes"])
     assert left(cluster) == ["mine", "other", told.path], "a pod uses the profile"
+
+
+def test_one_that_is_interrupted_once_it_has_placed_makes_no_privileged_pod(cluster: FakeCluster) -> None:
+    interrupts = Interrupts()
+
+    def press(request: Request) -> None:
+        if request.verb == "delete" and "installer" in request.path:
+            interrupts.stop.set()
+
+    cluster.refuse = press
+    report = audit(cluster, plan(POD), interrupts=interrupts)
+    made = [one.body["metadata"]["name"] for one in cluster.made("create", "/pods") if not one.dry_run]
+    assert [name.split("-")[0] for name in made] == ["installer", "installer"], "one to place, one to remove"
+    assert (report["verdict"], [one["status"] for one in report["nodes"]]) == ("inconclusive", ["failed"])
+    assert "The audit was interrupted and ended early." in report["notes"]
+    assert left(cluster) == []
 
 
 def test_nothing_selected_is_inconclusive_and_said(cluster: FakeCluster) -> None:
