@@ -71,10 +71,9 @@ def start(
     pid = kernel.fork_sharing_files()
     if pid == 0:
         child.become_command()
-    while (fd := kernel.find_listener()) is None:
-        if _has_ended(pid):
-            raise _failure(os.fsdecode(argv[0]), outcome)
-        time.sleep(_POLL_SECONDS)
+    fd = _await_listener(pid)
+    if fd is None:
+        raise _failure(os.fsdecode(argv[0]), outcome)
     os.set_inheritable(fd, False)
     return Started(pid, kernel.Listener(fd), outcome)
 
@@ -137,6 +136,16 @@ class _Child:
 
 def _strings(texts: Sequence[bytes]) -> "ctypes.Array[ctypes.c_char_p]":
     return (ctypes.c_char_p * (len(texts) + 1))(*texts, None)
+
+
+def _await_listener(pid: int) -> int | None:
+    """The listener of the filter that the child installs; None when it ends without one."""
+    while True:
+        ended = _has_ended(pid)  # asked first: a short command may be over before the listener is found
+        fd = kernel.find_listener()
+        if fd is not None or ended:
+            return fd
+        time.sleep(_POLL_SECONDS)
 
 
 def _has_ended(pid: int) -> bool:

@@ -5,6 +5,8 @@
 
 import errno
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pyseccomp
@@ -85,6 +87,22 @@ def test_a_profile_that_kills_at_the_first_exec() -> None:
     report = try_(KILLED_FOR_EVERYTHING, "true", enforce=True)
     assert report["command"]["signal"] == 31
     assert "The profile ended the command with SIGSYS." in report["notes"]
+
+
+def test_a_command_that_is_over_before_its_listener_is_looked_for() -> None:
+    """Nothing of it needs an answer, so nothing makes it wait for us."""
+    code = (
+        "import os, sys, time; sys.path.append('.'); "
+        "from azext_seccomp.local import handover, program; from tests.kernel.attempts import denying; "
+        "has_ended, find = handover._has_ended, handover.kernel.find_listener; "
+        "handover._has_ended = lambda pid: has_ended(pid) or time.sleep(1); "
+        "handover.kernel.find_listener = lambda: (find(), time.sleep(1))[0]; "
+        "code = program.compile_profile(denying(), program.notify_denials); "
+        "started = handover.start([b'/bin/true'], [], code); "
+        "print(os.waitstatus_to_exitcode(os.waitpid(started.pid, 0)[1]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout == "0\n", done.stderr
 
 
 def test_environment_and_arguments_arrive_as_they_are(tmp_path: Path) -> None:
