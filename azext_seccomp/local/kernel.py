@@ -193,11 +193,15 @@ class Listener:
         self._send(_RESPONSE.pack(notification.id, 0, -error_number, 0))
 
     def _send(self, response: bytes) -> None:
-        try:
-            fcntl.ioctl(self.fd, _SEND, response)
-        except OSError as error:
-            if error.errno not in (errno.ENOENT, errno.EINPROGRESS):  # the caller was killed while it waited
-                raise
+        while True:
+            try:
+                fcntl.ioctl(self.fd, _SEND, response)
+            except InterruptedError:  # a signal, SIGCHLD for instance, while the kernel waited for a lock of the filter
+                continue
+            except OSError as error:
+                if error.errno not in (errno.ENOENT, errno.EINPROGRESS):  # the caller was killed while it waited
+                    raise
+            return
 
 
 def find_listener() -> int | None:
