@@ -98,7 +98,7 @@ def end_children(seconds: float, spare: frozenset[int] = frozenset()) -> int:
     while (found := {pid: runs for pid, runs in children().items() if pid not in spare}) and time.monotonic() < end:
         for pid, runs in found.items():
             if runs:
-                with contextlib.suppress(ProcessLookupError):
+                with contextlib.suppress(ProcessLookupError, PermissionError):  # it may have become another user's
                     os.kill(pid, signal.SIGKILL)
                     killed.add(pid)
         if not any(_reap(pid) for pid in found):

@@ -44,6 +44,21 @@ def test_only_what_is_not_spared_is_ended_and_only_what_ran_is_counted(
     assert not {sleepers[0].pid, sleepers[1].pid} & set(processes.children())
 
 
+def test_what_may_not_be_ended_is_left(
+    sleepers: list["subprocess.Popen[bytes]"], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A set-user-ID program of an account that may start one under a filter, and may not end it."""
+
+    def refuse(*_: int) -> None:
+        raise PermissionError
+
+    others = frozenset(processes.children()) - {one.pid for one in sleepers}
+    monkeypatch.setattr(processes.os, "kill", refuse)
+    assert processes.end_children(0.05, spare=others) == 0
+    monkeypatch.undo()
+    assert all(one.poll() is None for one in sleepers)
+
+
 def test_orphans_come_here_as_long_as_they_are_adopted() -> None:
     """In a process of its own: the one of the tests keeps its parents."""
     code = (
