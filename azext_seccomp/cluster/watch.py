@@ -26,7 +26,7 @@ from azext_seccomp.cluster.request import Request
 from azext_seccomp.cluster.retry import Patience
 from azext_seccomp.cluster.transport import Hangup
 from azext_seccomp.cluster.unreachable import Closed
-from azext_seccomp.errors import SeccompError, ServerFault, Unreachable
+from azext_seccomp.errors import SeccompError, ServerFault, Unreachable, Unsupported
 
 # The server ends each watch after this long, so that a watch moves on when API servers are replaced (client-go's
 # reflector: 5 to 10 minutes).
@@ -190,7 +190,12 @@ def _hung_up_at(stop: threading.Event, deadline: float | None, hangup: Hangup) -
                 hangup.hang_up()
                 return
 
-    threading.Thread(target=wait, name="watch-stop", daemon=True).start()
+    try:
+        threading.Thread(target=wait, name="watch-stop", daemon=True).start()
+    except RuntimeError as error:  # would end the thread that watches, and nobody would know
+        raise Unsupported(
+            "A watch cannot go on.", why=f"({error})", fix="Allow this process more threads, or choose fewer nodes."
+        ) from None
     try:
         yield
     finally:

@@ -16,7 +16,7 @@ from azext_seccomp.cluster.interface import PODS, WatchEvent
 from azext_seccomp.cluster.kube import OfficialClient
 from azext_seccomp.cluster.retry import Patience
 from azext_seccomp.cluster.watch import Watch
-from azext_seccomp.errors import Forbidden, ServerFault, Unreachable
+from azext_seccomp.errors import Forbidden, ServerFault, Unreachable, Unsupported
 from tests.unit.cluster.scripted import Exchange, Script, Server
 
 Serve = Callable[[Script], Server]
@@ -216,3 +216,19 @@ def test_leaving_the_iteration_leaves_no_thread(serve: Serve, client_of: ClientO
     while any(thread.name == "watch-stop" for thread in threading.enumerate()):
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def test_a_lack_of_threads_is_an_error_of_ours(
+    serve: Serve, client_of: ClientOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = client_of(serve(Collection([listing(5)], [])))
+    started = threading.Thread.start
+
+    def start(thread: threading.Thread) -> None:
+        if thread.name == "watch-stop":
+            raise RuntimeError("can't start new thread")
+        started(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    with pytest.raises(Unsupported, match="can't start new thread"):
+        list(watch(client))
