@@ -18,6 +18,7 @@ from azext_seccomp.workload.effective import ContainerProfile, container_profile
 from azext_seccomp.workload.owner import Owner, Owners
 
 _FINISHED = ("Succeeded", "Failed")
+_NOT_ALIVE = "status.phase!=Pending,status.phase!=Running"
 _STATUS_LISTS = ("initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses")
 # Waiting and terminated reasons of the kubelet for a container that never ran.
 _NOT_STARTED = frozenset(
@@ -88,7 +89,7 @@ class Targets:
 
         :raises SeccompError: the pods may not be listed.
         """
-        for pod in self._kube.list(self._path(), labels=self._selection.labels):
+        for pod in self._kube.list(self._path(), labels=self._selection.labels, fields=_NOT_ALIVE):
             if _phase(pod) in _FINISHED:
                 self._over_before.add(pod["metadata"]["uid"])
         self._thread.start()
