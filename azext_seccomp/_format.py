@@ -127,8 +127,13 @@ def _condition(arg: dict[str, Any]) -> str:
     return f"arg{arg['index']} {operator} {arg['value']}"
 
 
+def cut(text: str, width: int) -> str:
+    """The text in a cell of so many columns."""
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
 def _shortened(text: str) -> str:
-    return text if len(text) <= _DETAIL_COLUMNS else text[: _DETAIL_COLUMNS - 1] + "…"
+    return cut(text, _DETAIL_COLUMNS)
 
 
 def _yes(value: bool) -> str:

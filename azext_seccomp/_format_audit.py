@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Any
 
+from azext_seccomp._format import cut
+
 # Together with the gaps between columns they stay below 120 characters.
 _WIDTHS = {"Namespace": 15, "Workload": 24, "Container": 14, "Process": 15, "Syscall": 22}
 _DETAIL_COLUMNS = 70
@@ -21,9 +23,9 @@ def audit_table(report: dict[str, Any]) -> list[OrderedDict[str, Any]]:
         return [
             OrderedDict(
                 Namespace=one["namespace"],
-                Workload=_cut(f"{one['kind']}/{one['name']}", 40),
+                Workload=cut(f"{one['kind']}/{one['name']}", 40),
                 Verdict=one["verdict"],
-                Reason=_cut("; ".join(one["reasons"]), _DETAIL_COLUMNS),
+                Reason=cut("; ".join(one["reasons"]), _DETAIL_COLUMNS),
             )
             for one in report["workloads"]
         ]
@@ -39,7 +41,7 @@ def cleanup_table(rows: list[dict[str, str]]) -> list[OrderedDict[str, Any]]:
             Name=row["name"],
             Node=row["node"],
             Status=row["status"],
-            Detail=_cut(row["detail"], _DETAIL_COLUMNS),
+            Detail=cut(row["detail"], _DETAIL_COLUMNS),
         )
         for row in rows
     ]
@@ -54,13 +56,9 @@ def _findings(findings: list[dict[str, Any]]) -> list[OrderedDict[str, Any]]:
         counts[key] = counts.get(key, 0) + one["count"]
     return [
         OrderedDict(
-            [*((name, _cut(cell, width)) for (name, width), cell in zip(_WIDTHS.items(), key, strict=False))],
+            [*((name, cut(cell, width)) for (name, width), cell in zip(_WIDTHS.items(), key, strict=False))],
             Class=key[-1],
             Count=count,
         )
         for key, count in sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))
     ]
-
-
-def _cut(text: str, width: int) -> str:
-    return text if len(text) <= width else text[: width - 1] + "…"

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Any
 
+from azext_seccomp._format import cut
+
 # Together with the gaps between columns a line stays below 120 characters.
 _WIDTHS = {"comm": 15, "syscall": 18, "detail": 22, "advice": 38}
 _REASON_COLUMNS = 90
@@ -17,7 +19,7 @@ def try_table(result: dict[str, Any]) -> list[OrderedDict[str, Any]]:
     """The findings, those that matter most and are most frequent first; without any, the verdict."""
     if not result["findings"]:
         reasons = "; ".join(result["reasons"]) or "the profile denied nothing"
-        return [OrderedDict(Verdict=result["verdict"], Reason=_cut(reasons, _REASON_COLUMNS))]
+        return [OrderedDict(Verdict=result["verdict"], Reason=cut(reasons, _REASON_COLUMNS))]
     return [
         OrderedDict(
             Process=_cell(one, "comm"),
@@ -32,8 +34,4 @@ def try_table(result: dict[str, Any]) -> list[OrderedDict[str, Any]]:
 
 
 def _cell(finding: dict[str, Any], name: str) -> str:
-    return _cut(finding[name], _WIDTHS[name])
-
-
-def _cut(text: str, width: int) -> str:
-    return text if len(text) <= width else text[: width - 1] + "…"
+    return cut(finding[name], _WIDTHS[name])

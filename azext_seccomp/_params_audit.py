@@ -8,11 +8,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from azure.cli.core.commands.parameters import get_enum_type
+from knack.arguments import CLIArgumentType
 
 if TYPE_CHECKING:
     from azext_seccomp import SeccompCommandsLoader
 
-VERDICTS = ("blocked", "fallback", "inconclusive")
+FAIL_ON = CLIArgumentType(
+    overrides=get_enum_type(["blocked", "fallback", "inconclusive"]),
+    options_list=["--fail-on"],
+    nargs="+",
+    help="Verdicts, separated by spaces, with which az exits with 10 (blocked), 11 (fallback) or 12 (inconclusive). "
+    "Default: it exits with 0 whatever the verdict.",
+)
 
 
 def load_audit_arguments(loader: SeccompCommandsLoader) -> None:
@@ -67,13 +74,7 @@ def _audit(loader: SeccompCommandsLoader) -> None:
             action="store_true",
             help="Leave the objects of the manifest, and the audit profile on the nodes, until cleanup removes them.",
         )
-        context.argument(
-            "fail_on",
-            arg_type=get_enum_type(VERDICTS),
-            nargs="+",
-            help="Verdicts, separated by spaces, with which az exits with 10 (blocked), 11 (fallback) or "
-            "12 (inconclusive). Default: it exits with 0 whatever the verdict.",
-        )
+        context.argument("fail_on", arg_type=FAIL_ON)
 
 
 def _images(loader: SeccompCommandsLoader) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from azure.cli.core.commands.parameters import get_enum_type
 
-from azext_seccomp._params_audit import VERDICTS
+from azext_seccomp._params_audit import FAIL_ON
 from azext_seccomp._params_profile import DEPENDENCIES, PROFILE
 
 if TYPE_CHECKING:
@@ -49,10 +49,4 @@ def load_try_arguments(loader: SeccompCommandsLoader) -> None:
         context.argument(
             "report", help="Also write the result to this file as JSON, which az aks seccomp profile refine takes."
         )
-        context.argument(
-            "fail_on",
-            arg_type=get_enum_type(VERDICTS),
-            nargs="+",
-            help="Verdicts, separated by spaces, with which az exits with 10 (blocked), 11 (fallback) or "
-            "12 (inconclusive). Default: it exits with 0 whatever the verdict.",
-        )
+        context.argument("fail_on", arg_type=FAIL_ON)
