@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from azext_seccomp.cluster.connection import Connection, connection
+from azext_seccomp.cluster.connection import Connection
 from azext_seccomp.cluster.credentials import parse_kubeconfig
 from azext_seccomp.cluster.interface import CONFIG_MAPS, PODS
 from azext_seccomp.cluster.kube import OfficialClient
@@ -80,14 +80,6 @@ class NodeFiles:
         for node in range(1, self.count + 1):
             for directory in (self.path(f"{OWN_DIRECTORY}/{self.name}"), self.path(self.name)):
                 self._stand.node_exec(node, "rm", "-rf", directory)
-
-
-@pytest.fixture
-def kube(stand: Stand) -> Iterator[OfficialClient]:
-    credentials = parse_kubeconfig(stand.kubeconfig.read_bytes())
-    client = OfficialClient(connection(credentials, Target(credentials.server)))
-    yield client
-    client.close()
 
 
 @pytest.fixture

@@ -14,12 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from azext_seccomp.cluster.connection import connection
-from azext_seccomp.cluster.credentials import parse_kubeconfig
 from azext_seccomp.cluster.interface import NAMESPACES, PODS
 from azext_seccomp.cluster.kube import OfficialClient
 from azext_seccomp.cluster.namespace import NAMESPACE, new_session_id, selector
-from azext_seccomp.cluster.target import Target
 from azext_seccomp.node.manifest import ROLE
 from tests.stand.arm import ArmStand
 from tests.stand.arm.identities import LIMITED
@@ -56,14 +53,6 @@ def listed(az: InProcessAz) -> Command:
 @pytest.fixture
 def remove(az: InProcessAz, name: str) -> Command:
     return lambda *more: az("aks", "seccomp", "profile", "remove", *CLUSTER, *TOOLS, "--as", name, *more)
-
-
-@pytest.fixture
-def kube(stand: Stand) -> Iterator[OfficialClient]:
-    credentials = parse_kubeconfig(stand.kubeconfig.read_bytes())
-    client = OfficialClient(connection(credentials, Target(credentials.server)))
-    yield client
-    client.close()
 
 
 @pytest.fixture

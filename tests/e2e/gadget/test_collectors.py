@@ -40,14 +40,6 @@ AUDIT_PROFILE = {
 
 
 @pytest.fixture
-def kube(stand: Stand) -> Iterator[OfficialClient]:
-    credentials = parse_kubeconfig(stand.kubeconfig.read_bytes())
-    client = OfficialClient(connection(credentials, Target(server=credentials.server)))
-    yield client
-    client.close()
-
-
-@pytest.fixture
 def namespace(kube: OfficialClient) -> Iterator[str]:
     name = f"e2e-{new_session_id()}"
     kube.create(NAMESPACES.path(), {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})

@@ -1,7 +1,7 @@
 # --------------------------------------------------------------------------------------------
 # Copyright (c) the az-aks-seccomp authors. Licensed under the MIT License.
 # --------------------------------------------------------------------------------------------
-"""The stage of one test."""
+"""What tests on the local Kubernetes share: a client of its administrator, and the stage of an audit."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,11 +19,16 @@ from tests.stand.cluster import Stand
 
 
 @pytest.fixture
-def scene(cluster_arm: ArmStand, stand: Stand, tmp_path: Path) -> Iterator[Scene]:
-    cluster_arm.reset()
+def kube(stand: Stand) -> Iterator[OfficialClient]:
     credentials = parse_kubeconfig(stand.kubeconfig.read_bytes())
     client = OfficialClient(connection(credentials, Target(credentials.server)))
-    made = Scene(client, stand, InProcessAz(cluster_arm), tmp_path)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def scene(kube: OfficialClient, cluster_arm: ArmStand, stand: Stand, tmp_path: Path) -> Iterator[Scene]:
+    cluster_arm.reset()
+    made = Scene(kube, stand, InProcessAz(cluster_arm), tmp_path)
     yield made
     made.forget()
-    client.close()
