@@ -41,7 +41,7 @@ class Branch(Generic[ActionT]):
         self.level, self.entry = level, level[0]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Test(Generic[ActionT]):
     """A comparison of one 32-bit word of an argument: EQ, MASKED_EQ, GT or GE.
 
@@ -55,27 +55,31 @@ class Test(Generic[ActionT]):
     condition: Arg
     true: Branch[ActionT] = field(default_factory=Branch)
     false: Branch[ActionT] = field(default_factory=Branch)
+    _comparison: tuple[tuple[int, bool], Op, int, int] = field(init=False)
+    _place: tuple[tuple[int, bool], int, int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Work out once what tests are compared by."""
+        ascending = self.condition.op in (Op.LE, Op.LT)
+        self._comparison = (self.word, self.op, self.datum, self.mask)
+        self._place = (self.word, _PRIORITY[self.condition.op], -self.datum if ascending else self.datum)
 
     def same(self, other: "Test[ActionT]") -> bool:
         """Whether both compare the same word in the same way; libseccomp then joins them."""
-        return (self.word, self.op, self.datum, self.mask) == (other.word, other.op, other.datum, other.mask)
+        return self._comparison == other._comparison
 
     def before(self, other: "Test[ActionT]") -> bool:
         """Whether this test is tried before ``other`` on one level: greater keys first, in the order of libseccomp."""
-        return self._key() > other._key()
-
-    def _key(self) -> tuple[tuple[int, bool], int, int]:
-        ascending = self.condition.op in (Op.LE, Op.LT)
-        return self.word, _PRIORITY[self.condition.op], -self.datum if ascending else self.datum
+        return self._place > other._place
 
     def leaf(self) -> bool:
         """Whether no tests follow."""
         return self.true.level is None and self.false.level is None
 
 
-def count(level: Sequence[Test[ActionT]]) -> int:
-    """How many tests there are on a level and below."""
-    return len({id(test) for test in tests_of(level)})
+def identities(level: Iterable[Test[ActionT]]) -> set[int]:
+    """Each test on a level and below, once."""
+    return {id(test) for test in tests_of(level)}
 
 
 def always_true(condition: Arg, bits: int) -> bool:

@@ -13,7 +13,7 @@ from functools import lru_cache
 
 from azext_seccomp.errors import InvalidInput
 from azext_seccomp.profile.blocks import generate
-from azext_seccomp.profile.chain import Test, count
+from azext_seccomp.profile.chain import Test
 from azext_seccomp.profile.decision import BAD_ARCHITECTURE, FALLBACK, Decision, decision_of
 from azext_seccomp.profile.model import Action, Profile
 from azext_seccomp.profile.multiplexed import multiplexed
@@ -174,12 +174,12 @@ class Filter:
             if many:
                 entries.reverse()
             else:
-                entries.sort(key=lambda entry: count(entry[2]))
+                entries.sort(key=lambda entry: entry[2])
             if entries and isinstance(entries[0][1], str) and not many and archs not in (["amd64"], ["x32"]):
                 blind.update(archs)
-            conditional += [
-                (table, number, level) for table, number, level in entries if level and isinstance(number, int)
-            ]
+            for table, number, _, level in entries:
+                if level and isinstance(number, int):
+                    conditional.append((table, number, level))
         starts = generate(level for _, _, level in conditional)
         for (table, number, _), start in zip(conditional, starts, strict=True):
             table.blocks[number] = start

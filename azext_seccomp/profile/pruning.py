@@ -10,109 +10,105 @@ when a test is true and what follows when it is false in one case: then it drops
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Generic
 
 from azext_seccomp.profile.chain import ActionT, Branch, Test, actions_of, tests_of
 
+# What is known of the two chains at a point of the search.
+_MATCHES = 1  # the tests looked at last are the same
+_MATCHED_ONCE = 2
+_NEW_ENDS = 4  # the new chain ends there
+_EXISTING_ENDS = 8
+_NEW_LONGER = 16  # the new chain has tests before its match
+_EXISTING_LONGER = 32
+_SUPERFLUOUS = _MATCHES | _EXISTING_ENDS | _NEW_LONGER
 
-@dataclass(slots=True)
-class _Found:
-    """What is known of the two chains at a point of the search.
 
-    :param matches: the tests looked at last are the same; ``matched_once``: some were.
-    :param new_ends: the new chain ends there; ``existing_ends``: the existing one does.
-    :param new_longer: the new chain has tests before its match; ``existing_longer``: the existing one has.
+def prune(root: Branch[ActionT], new: Test[ActionT], action: ActionT, lost: list[Test[ActionT]]) -> bool:
+    """Remove from the tree what ``new`` makes superfluous; whether ``new`` itself is superfluous.
+
+    :param lost: takes the tests that are taken out and still counted, with all that follows them.
     """
-
-    matches: bool = False
-    matched_once: bool = False
-    new_ends: bool = False
-    existing_ends: bool = False
-    new_longer: bool = False
-    existing_longer: bool = False
-
-    def take(self, other: "_Found") -> None:
-        self.matches |= other.matches
-        self.matched_once |= other.matched_once
-        self.new_ends |= other.new_ends
-        self.existing_ends |= other.existing_ends
-        self.new_longer |= other.new_longer
-        self.existing_longer |= other.existing_longer
-
-
-def prune(root: Branch[ActionT], new: Test[ActionT], action: ActionT) -> bool:
-    """Remove from the tree what ``new`` makes superfluous; whether ``new`` itself is superfluous."""
-    search = _Search(root, action)
-    found = _Found()
-    search.level(root, new, found)
-    return not search.freed and found.matches and found.existing_ends and found.new_longer
+    search = _Search(root, action, lost)
+    found = search.level(root, new, 0)
+    return not search.freed and found & _SUPERFLUOUS == _SUPERFLUOUS
 
 
 class _Search(Generic[ActionT]):
-    def __init__(self, root: Branch[ActionT], action: ActionT) -> None:
+    """One search; methods take what was found so far and return what is found then, some with "the level is done"."""
+
+    def __init__(self, root: Branch[ActionT], action: ActionT, lost: list[Test[ActionT]]) -> None:
         self._root = root
         self._action = action
         self.freed = False
+        self._removed = 0
+        self._lost = lost
 
-    def level(self, branch: Branch[ActionT], new: Test[ActionT] | None, found: _Found) -> None:
+    def level(self, branch: Branch[ActionT], new: Test[ActionT] | None, found: int) -> int:
         """Compare the chain that starts with ``new`` with those on the level of ``branch``."""
-        seen = replace(found)
-        if new is not None and branch.level and (found.matches or not found.matched_once):
-            for existing in tuple(branch.level):
-                if self._compare(branch, existing, new, found, seen):
-                    break
+        seen = found
+        if new is not None and branch.level and found & (_MATCHES | _MATCHED_ONCE) != _MATCHED_ONCE:
+            seen = self._compare(branch, branch.level, new, found)
+        return found | seen if seen & _MATCHES else found & ~_MATCHES
+
+    def _compare(self, branch: Branch[ActionT], level: list[Test[ActionT]], new: Test[ActionT], found: int) -> int:
+        """Compare with the tests of the level one after the other, until one decides."""
+        seen, searched_at = found, -1
+        for existing in tuple(level):
+            if existing.same(new):
+                done, seen = self._same(existing, new, found, seen)
+            elif new.before(existing):
+                done = bool(found & _NEW_LONGER)
+                if not done:
+                    below = (found & ~_MATCHES) | _EXISTING_LONGER
+                    done, seen = self._descend([(side, new) for side in _sides(existing) if side.level], below, seen)
+            elif searched_at == self._removed:
+                continue  # the same search as for the test before, which found nothing
             else:
-                seen.matches = False
-        if seen.matches:
-            found.take(seen)
-        else:
-            found.matches = False
+                searched_at = self._removed
+                done = bool(found & _EXISTING_LONGER)
+                if not done:
+                    below = (found & ~_MATCHES) | _NEW_LONGER
+                    done, seen = self._descend([(branch, s.entry) for s in _sides(new) if s.level], below, seen)
+            if done:
+                return seen
+        return seen & ~_MATCHES
 
-    def _compare(
-        self, branch: Branch[ActionT], existing: Test[ActionT], new: Test[ActionT], found: _Found, seen: _Found
-    ) -> bool:
-        """Compare two tests; True ends the search on this level."""
-        if existing.same(new):
-            return self._same(existing, new, found, seen)
-        if new.before(existing):
-            if found.new_longer:
-                return True
-            below = replace(found, matches=False, existing_longer=True)
-            return any(self._descend(side, new, below, seen) for side in _sides(existing) if side.level)
-        if found.existing_longer:
-            return True
-        below = replace(found, matches=False, new_longer=True)
-        return any(self._descend(branch, side.entry, below, seen) for side in _sides(new) if side.level)
+    def _descend(
+        self, pairs: "Sequence[tuple[Branch[ActionT], Test[ActionT] | None]]", below: int, seen: int
+    ) -> tuple[bool, int]:
+        for branch, new in pairs:
+            result = self.level(branch, new, below)
+            if result & _MATCHES:
+                return True, seen | result
+        return False, seen
 
-    def _descend(self, branch: Branch[ActionT], new: Test[ActionT] | None, found: _Found, seen: _Found) -> bool:
-        below = replace(found)
-        self.level(branch, new, below)
-        if below.matches:
-            seen.take(below)
-        return below.matches
-
-    def _same(self, existing: Test[ActionT], new: Test[ActionT], found: _Found, seen: _Found) -> bool:
-        seen.matches = seen.matched_once = True
-        seen.new_ends |= new.leaf()
-        seen.existing_ends |= existing.leaf()
+    def _same(self, existing: Test[ActionT], new: Test[ActionT], found: int, seen: int) -> tuple[bool, int]:
+        seen |= _MATCHES | _MATCHED_ONCE
+        seen |= _NEW_ENDS if new.leaf() else 0
+        seen |= _EXISTING_ENDS if existing.leaf() else 0
         sides = tuple(zip(_sides(existing), _sides(new), strict=True))
         if any(mine.leads_on() and not other.leads_on() for mine, other in sides):
-            return True
-        if seen.new_ends and seen.existing_ends and any(mine.action != other.action for mine, other in sides):
-            return True
+            return True, seen
+        both_end = seen & _NEW_ENDS and seen & _EXISTING_ENDS
+        if both_end and any(mine.action != other.action for mine, other in sides):
+            return True, seen
         for mine, other in sides:
             if other.level:
-                below = replace(found, matches=True, matched_once=True)
-                self.level(mine, other.entry, below)
-                if below.matches:
-                    seen.take(below)
-        if self._same_action_around(existing) and seen.matches:
-            if seen.new_ends and seen.existing_longer:
-                self._remove(existing)
-                return self._root.level is None
-            return seen.existing_ends and seen.new_longer
-        return False
+                result = self.level(mine, other.entry, found | _MATCHES | _MATCHED_ONCE)
+                seen |= result if result & _MATCHES else 0
+        return self._superfluous(existing, seen), seen
+
+    def _superfluous(self, existing: Test[ActionT], seen: int) -> bool:
+        """Remove ``existing`` if the new rule covers it; whether the level is done."""
+        covered = seen & _NEW_ENDS and seen & _EXISTING_LONGER
+        covering = seen & _EXISTING_ENDS and seen & _NEW_LONGER
+        if not (covered or covering) or not self._same_action_around(existing):
+            return False
+        if not covered:
+            return True
+        self._remove(existing)
+        return self._root.level is None
 
     def _same_action_around(self, test: Test[ActionT]) -> bool:
         """Whether everything on the level of ``test`` and below has the action of the new rule."""
@@ -134,7 +130,11 @@ class _Search(Generic[ActionT]):
             unlinked = next(empty, None)
 
     def _unlink(self, through: Branch[ActionT], level: list[Test[ActionT]], test: Test[ActionT]) -> None:
-        self.freed |= len(level) == 1
+        self._removed += 1
+        if len(level) == 1:
+            self.freed = True
+        else:
+            self._lost.append(test)
         sharing = [b for b in self._branches() if b.level is level]
         level[:] = [other for other in level if other is not test]
         for branch in sharing:

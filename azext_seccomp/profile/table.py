@@ -12,9 +12,13 @@ from azext_seccomp.profile.chain import Test, always_true
 from azext_seccomp.profile.decision import Decision
 from azext_seccomp.profile.model import Arg
 from azext_seccomp.profile.multiplexed import direct_and_multiplexed
-from azext_seccomp.profile.regions import everything, parts
+from azext_seccomp.profile.regions import everything, parts, too_many
 from azext_seccomp.profile.syscalls import Architecture
 from azext_seccomp.profile.tree import Conflict, Endless, Tree
+
+#: Rules with conditions for one syscall. Most take four instructions, and the kernel takes 4096 in a filter; real
+#: profiles have fewer than 50.
+MAX_TERMS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,7 @@ class Table:
 
     :param rules: in the order in which runc adds them.
     :raises InvalidInput: libseccomp refuses one of them.
+    :raises Unsupported: more than :data:`MAX_TERMS` rules with conditions for one syscall.
     """
 
     def __init__(self, arch: Architecture, rules: Iterable[LibseccompRule]) -> None:
@@ -59,14 +64,14 @@ class Table:
         regions = parts(everything(self._arch.bits), self._conditions.get(number, ()), syscall)
         return [region.example() for region in regions]
 
-    def syscalls(self) -> list[tuple[int | str, Sequence[Test[Decision]]]]:
-        """Every syscall that has rules, and its tests, none where they have no conditions.
+    def syscalls(self) -> list[tuple[int | str, int, Sequence[Test[Decision]]]]:
+        """Every syscall that has rules, how many tests it has and the first of them; none without conditions.
 
         They are sorted by number; syscalls that the architecture does not have are at the end, by name.
         """
-        found: dict[int | str, Sequence[Test[Decision]]] = dict.fromkeys(self._always, ())
-        found |= {syscall: tree.level for syscall, tree in self._trees.items()}
-        return sorted(found.items(), key=lambda item: (isinstance(item[0], str), item[0]))
+        found: list[tuple[int | str, int, Sequence[Test[Decision]]]] = [(syscall, 0, ()) for syscall in self._always]
+        found += [(syscall, tree.count(), tree.level) for syscall, tree in self._trees.items()]
+        return sorted(found, key=lambda entry: (isinstance(entry[0], str), entry[0]))
 
     def _add(self, rule: LibseccompRule, syscall: int | str, conditions: Sequence[Arg]) -> None:
         # A rule without conditions beats all that have some, and the first of several such rules stays (db_rule_add).
@@ -78,6 +83,10 @@ class Table:
             self._conditions.pop(syscall, None)
             self._always[syscall] = rule.decision
             return
+        terms = self._conditions.setdefault(syscall, [])
+        terms.append(needed)
+        if len(terms) > MAX_TERMS:
+            raise too_many(rule.name)
         try:
             self._trees.setdefault(syscall, Tree(self._arch.bits)).add(needed, rule.decision)
         except Conflict:
@@ -92,4 +101,3 @@ class Table:
                 why="It makes a circle of tests when rules that begin alike go on differently; runc hangs.",
                 fix="Give them conditions on fewer arguments, or write them as rules for single values.",
             ) from None
-        self._conditions.setdefault(syscall, []).append(needed)

@@ -12,7 +12,7 @@ that order decides.
 from collections.abc import Sequence
 from typing import Generic
 
-from azext_seccomp.profile.chain import ActionT, Branch, Test, actions_of, chain_of
+from azext_seccomp.profile.chain import ActionT, Branch, Test, actions_of, chain_of, identities
 from azext_seccomp.profile.model import Arg
 from azext_seccomp.profile.pruning import prune
 
@@ -34,6 +34,7 @@ class Tree(Generic[ActionT]):
     def __init__(self, bits: int) -> None:
         self._bits = bits
         self._root: Branch[ActionT] = Branch()
+        self._lost = 0
 
     def add(self, conditions: Sequence[Arg], action: ActionT) -> None:
         """Add a rule: all of ``conditions``, at most one for each argument, none of them always true.
@@ -41,20 +42,29 @@ class Tree(Generic[ActionT]):
         :raises Conflict: libseccomp would refuse the rule.
         """
         chain = chain_of(conditions, action, self._bits)
-        if prune(self._root, chain, action):
-            return
-        if self._root.level is None:
-            self._root.lead_to([chain])
-        else:
-            _insert(self._root, self._root.level, chain)
+        lost: list[Test[ActionT]] = []
+        if not prune(self._root, chain, action, lost):
+            if self._root.level is None:
+                self._root.lead_to([chain])
+            else:
+                _insert(self._root, self._root.level, chain, lost)
+        if lost:
+            self._lost += len(identities(lost) - identities(self.level))
 
     @property
     def level(self) -> Sequence[Test[ActionT]]:
         """The tests of the top level, in the order in which they are made."""
         return self._root.level or ()
 
+    def count(self) -> int:
+        """How many tests libseccomp believes the tree to have.
 
-def _insert(branch: Branch[ActionT], level: list[Test[ActionT]], new: Test[ActionT]) -> None:
+        It forgets to take off those that it loses hold of: a level of several tests that an action replaces.
+        """
+        return len(identities(self.level)) + self._lost
+
+
+def _insert(branch: Branch[ActionT], level: list[Test[ActionT]], new: Test[ActionT], lost: list[Test[ActionT]]) -> None:
     """Put ``new`` where it belongs on the level of ``branch``, or join it with the same test (``_db_tree_add``).
 
     :raises Endless: another branch has put ``new`` on the shared level before this branch's entry.
@@ -65,7 +75,7 @@ def _insert(branch: Branch[ActionT], level: list[Test[ActionT]], new: Test[Actio
         if existing is new:
             return
         if existing.same(new):
-            _join(existing, new)
+            _join(existing, new, lost)
             return
         if new.before(existing):
             if place and level[place - 1] is new:
@@ -77,16 +87,16 @@ def _insert(branch: Branch[ActionT], level: list[Test[ActionT]], new: Test[Actio
     level.append(new)
 
 
-def _join(existing: Test[ActionT], new: Test[ActionT]) -> None:
+def _join(existing: Test[ActionT], new: Test[ActionT], lost: list[Test[ActionT]]) -> None:
     ends_here = existing.leaf() or new.leaf()
-    if not _take_action(existing.true, new.true, ends_here=ends_here) and _supersedes(existing, new):
+    if not _take_action(existing.true, new.true, lost, ends_here=ends_here) and _supersedes(existing, new):
         existing.true.action = new.true.action
-    _take_action(existing.false, new.false, ends_here=existing.leaf() or new.leaf())
+    _take_action(existing.false, new.false, lost, ends_here=existing.leaf() or new.leaf())
     for mine, other in ((existing.true, new.true), (existing.false, new.false)):
         if other.level is None:
             continue
         if mine.level is not None:
-            _insert(mine, mine.level, other.entry or other.level[0])
+            _insert(mine, mine.level, other.entry or other.level[0], lost)
         elif mine.action is None:
             mine.lead_to(other.level)
         else:
@@ -98,7 +108,7 @@ def _supersedes(existing: Test[ActionT], new: Test[ActionT]) -> bool:
     return new.word[1] and new.condition.value > existing.condition.value
 
 
-def _take_action(mine: Branch[ActionT], other: Branch[ActionT], *, ends_here: bool) -> bool:
+def _take_action(mine: Branch[ActionT], other: Branch[ActionT], lost: list[Test[ActionT]], *, ends_here: bool) -> bool:
     """Give ``mine`` the action of ``other`` where it has none. False: both have one, and they differ."""
     if other.action is None or mine.action == other.action:
         return True
@@ -108,5 +118,7 @@ def _take_action(mine: Branch[ActionT], other: Branch[ActionT], *, ends_here: bo
         return False
     if any(action != other.action for action in actions_of(mine.level or ())):
         raise Conflict
+    if mine.level is not None and len(mine.level) > 1:
+        lost += mine.level
     mine.level, mine.entry, mine.action = None, None, other.action
     return True
