@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from azext_seccomp.profile.source import Options, Source
 
 STDIN = "-"
+#: How an empty file name is called.
+EMPTY = "''"
 
 #: containerd puts no bound on a profile; 1 MiB is 30 times the largest real one.
 MAX_PROFILE_BYTES = 1024 * 1024
@@ -32,6 +34,8 @@ def read_file(path: str, limit: int = MAX_PROFILE_BYTES) -> bytes:
     :raises InvalidInput: it is longer than ``limit``.
     """
     if path == STDIN:
+        if sys.stdin is None:  # closed by who started us
+            raise FileProblem("Standard input cannot be read.", why="It is closed.", fix="Give a file instead of -.")
         return _bounded(sys.stdin.buffer, "Standard input", limit)
     try:
         with open(path, "rb") as file:
@@ -41,7 +45,7 @@ def read_file(path: str, limit: int = MAX_PROFILE_BYTES) -> bytes:
     except (OSError, ValueError) as error:  # ValueError: a null byte in the name
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise FileProblem(
-            f"{path} cannot be read.", why=f"{reason}.", fix="Check the path and its permissions."
+            f"{path or EMPTY} cannot be read.", why=f"{reason}.", fix="Check the path and its permissions."
         ) from error
 
 
@@ -88,5 +92,5 @@ def write_file(path: str, data: bytes) -> None:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise FileProblem(
-            f"{path} cannot be written.", why=f"{reason}.", fix="Give a path that you may write."
+            f"{path or EMPTY} cannot be written.", why=f"{reason}.", fix="Give a path that you may write."
         ) from error

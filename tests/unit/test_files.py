@@ -40,3 +40,14 @@ def test_standard_input_is_bounded_too(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_cannot_be_read_is_named(tmp_path: Path, name: str) -> None:
     with pytest.raises(FileProblem, match="cannot be read"):
         read_file(os.path.join(tmp_path, name))
+
+
+def test_an_empty_name_can_be_seen_in_the_error() -> None:
+    with pytest.raises(FileProblem, match="^'' cannot be read"):
+        read_file("")
+
+
+def test_a_closed_standard_input_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(FileProblem, match="It is closed"):
+        read_file("-")
