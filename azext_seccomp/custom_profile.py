@@ -12,6 +12,7 @@ from knack.log import get_logger
 
 from azext_seccomp._exit import exit_after_output
 from azext_seccomp._files import MAX_REPORT_BYTES, STDIN, name_of, read_file, read_profile
+from azext_seccomp.errors import InvalidInput
 
 if TYPE_CHECKING:
     from azext_seccomp.profile.diff import Change
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 logger = get_logger(__name__)
 
 _FAILED = 10
+#: The kernel cuts larger ones.
+_MAX_ERRNO = 4095
 
 
 def render_profile(cmd: Any, options: Options, profile: str = "RuntimeDefault") -> dict[str, Any]:
@@ -80,6 +83,8 @@ def convert_profile(
     from azext_seccomp.profile.model import Action
     from azext_seccomp.profile.variants import to_audit, to_canary, to_enforce
 
+    if errno is not None and not 0 <= errno <= _MAX_ERRNO:
+        raise InvalidInput(f"{errno} is not the number of an error.", fix=f"Give --errno from 0 to {_MAX_ERRNO}.")
     source = read_profile(profile, options)
     if to == "enforce":
         variant = to_enforce(source.profile, Action[action.upper()], errno)

@@ -119,6 +119,14 @@ def test_convert_there_and_back(az: Callable[..., AzResult], write: Profile) -> 
     assert "SECCOMP_FILTER_FLAG_LOG" in canary.json["flags"] and "runc 1.2" in canary.err
 
 
+@pytest.mark.parametrize("errno", ["-5", "4096"])
+def test_convert_takes_numbers_that_the_kernel_can_answer(
+    az: Callable[..., AzResult], write: Profile, errno: str
+) -> None:
+    result = az("convert", "--profile", write("p.json", DENY), "--to", "enforce", f"--errno={errno}")
+    assert result.code == 1 and f"{errno} is not the number of an error" in result.err
+
+
 def test_diff_of_two_containerd_versions_names_what_changed_and_nothing_else(az: Callable[..., AzResult]) -> None:
     result = az("diff", *RUNTIME_DEFAULT, "1.7.33", "--with", "RuntimeDefault", "--with-containerd-version", "2.2.4")
     by_kind: dict[str, set[str]] = {}
