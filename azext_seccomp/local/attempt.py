@@ -69,6 +69,7 @@ def _only_logs(profile: Profile) -> bool:
 
 def _limits(asked: Attempt, report: Report, ending: Ending) -> list[str]:
     """What limits the result, or makes it differ from a container's."""
+    code = 0 if ending.ended_by else ending.exit_code
     name = os.path.basename(asked.argv[0])
     said = {
         "RuntimeDefault was rendered for the capabilities of a container (--cap-add, --cap-drop); the command ran with "
@@ -78,9 +79,11 @@ def _limits(asked: Attempt, report: Report, ending: Ending) -> list[str]:
         "The command was still running when --duration was over, and was ended.": ending.ended_by == "duration",
         "The command was ended early by a signal.": ending.ended_by == "signal",
         "The profile ended the command with SIGSYS.": asked.enforce and ending.exit_code == -signal.SIGSYS,
+        f"The command failed: it ended with exit code {code}.": code > 0,
+        f"The command failed: signal {-code} ended it.": code < 0,
         f"{ending.whole_processes} times a process was ended where the profile (KILL_THREAD) ends only one of its "
         "threads.": ending.whole_processes > 0,
-        f"The command left {ending.left_behind} processes running; they were ended, as the end of a container's first "
-        "process ends the others.": ending.left_behind > 0,
+        f"The command left processes running ({ending.left_behind}); they were ended, as the end of a container's "
+        "first process ends the others.": ending.left_behind > 0,
     }
     return [sentence for sentence, holds in said.items() if holds]

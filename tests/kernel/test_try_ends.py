@@ -21,7 +21,16 @@ def test_what_outlives_the_command_is_ended(caller: Path) -> None:
     report = try_(denying(), f"{caller} daemon")
     assert report["command"]["exitCode"] == 0
     assert report["command"]["leftBehind"] == 1
-    assert any("left 1 processes running" in note for note in report["notes"])
+    assert any("left processes running (1)" in note for note in report["notes"])
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [("sh -c 'exit 7'", "it ended with exit code 7"), ("sh -c 'kill -9 $$'", "signal 9 ended it"), ("true", "")],
+)
+def test_a_command_that_failed_is_told_of(command: str, said: str) -> None:
+    failures = [note for note in try_(denying(), command)["notes"] if note.startswith("The command failed")]
+    assert [said in note for note in failures] == ([True] if said else [])
 
 
 def test_orphans_that_have_ended_are_not_told_of(caller: Path) -> None:
