@@ -87,7 +87,7 @@ def normalise(name: str) -> str:
         return upper
     full = upper if upper.startswith("CAP_") else f"CAP_{upper}"
     if full not in ALL:
-        near = difflib.get_close_matches(full[:64], sorted(ALL), n=1)
+        near = difflib.get_close_matches(full[:64], sorted(ALL), n=1, cutoff=0.75)
         fix = f"Did you mean {near[0]}?" if near else "See man 7 capabilities for the names there are."
         raise InvalidInput(f"{name} is not a capability.", fix=fix)
     return full

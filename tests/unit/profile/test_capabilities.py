@@ -34,3 +34,9 @@ def test_an_unknown_name_is_refused_with_the_nearest() -> None:
     with pytest.raises(InvalidInput) as caught:
         normalise("SYS_ADMN")
     assert "CAP_SYS_ADMIN" in caught.value.fix
+
+
+def test_what_resembles_no_name_gets_no_suggestion() -> None:
+    with pytest.raises(InvalidInput) as caught:
+        normalise("NONSENSE")
+    assert "Did you mean" not in caught.value.fix
