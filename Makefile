@@ -7,7 +7,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 setup: .venv/.ready ## .venv/ with azure-cli, our dependencies and the tools; system packages where missing (root)
 
