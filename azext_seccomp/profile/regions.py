@@ -47,7 +47,10 @@ class Region:
 
     def split(self, condition: Arg) -> "list[Region]":
         """Disjoint parts that together are this region; ``condition`` is true in all of a part or in none of it."""
-        limit = self.arguments[condition.index].limit
+        values = self.arguments[condition.index]
+        if values.settles(condition):
+            return [self]
+        limit = values.limit
         parts = [self.where(condition), *(self.where_all(opposite) for opposite in opposites(condition, limit))]
         return [part for part in parts if part is not None]
 
@@ -98,10 +101,9 @@ def parts(space: Region, terms: Iterable[Term], syscall: str) -> list[Region]:
     return regions
 
 
-def covers(term: Term, region: Region, space: Region) -> bool:
-    """Whether a part made along the conditions of ``term`` lies inside it."""
-    example = region.example()
-    return all(holds(_for_space(condition, space), example[condition.index]) for condition in term)
+def covers(term: Term, example: Sequence[int]) -> bool:
+    """Whether the call ``example`` meets ``term``, and with it the part that it stands for."""
+    return all(holds(condition, example[condition.index]) for condition in term)
 
 
 def too_many(syscall: str) -> Unsupported:
@@ -124,9 +126,11 @@ def cover(
     :raises Unsupported: more than :data:`MAX_PARTS` terms.
     """
     wanted = set(inside)
+    examples = [(part, part.example()) for part in all_parts]
     sets: dict[Term, set[Region]] = {}
-    for term in candidates:
-        touched = {part for part in all_parts if covers(term, part, space)}
+    for term in dict.fromkeys(candidates):
+        conditions = tuple(_for_space(condition, space) for condition in term)
+        touched = {part for part, example in examples if covers(conditions, example)}
         if touched and touched <= wanted:
             sets.setdefault(term, touched)
     terms: list[Term] = []

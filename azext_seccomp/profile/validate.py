@@ -8,6 +8,7 @@ Errors are what containerd or runc refuse or read otherwise than it was meant; w
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from itertools import islice
 
 from azext_seccomp.errors import InvalidInput
 from azext_seccomp.profile.effect import compare, default_of
@@ -17,6 +18,11 @@ from azext_seccomp.profile.finding import Finding, Target, error, listed, rules_
 from azext_seccomp.profile.json_text import Problem, quoted
 from azext_seccomp.profile.model import Action, Profile
 from azext_seccomp.profile.syscalls import architecture, known, nearest, number
+
+#: Unknown names that are told one by one: to look for the nearest known one takes some milliseconds.
+MAX_UNKNOWN = 100
+#: Filters to build times names, and for each syscall its rules cubed: what it takes to look for rules without effect.
+MAX_EFFORT = 100_000
 
 
 def from_problems(problems: Iterable[Problem]) -> list[Finding]:
@@ -32,7 +38,7 @@ def validate(profile: Profile, target: Target, line_of: Callable[[str], int] = l
     :param line_of: the line of a JSON pointer in the file that the profile was read from.
     :raises Unsupported: the conditions on a syscall are too many to work out.
     """
-    checks = _CHECKS if _buildable(profile, target) is None else _CHECKS_ON_TEXT
+    checks = _CHECKS if _refusal(profile, target) is None else _CHECKS_ON_TEXT
     found = [replace(one, line=line_of(one.pointer)) for check in checks for one in check(profile, target)]
     return sorted(found, key=lambda finding: (finding.severity != "error", finding.line))
 
@@ -75,33 +81,61 @@ def _listed_architectures(profile: Profile, target: Target) -> Iterator[Finding]
 
 
 def _names(profile: Profile, _: Target) -> Iterator[Finding]:
-    for pointer, rule in rules_with_pointers(profile):
-        for place, name in enumerate(rule.names):
-            if name not in known():
-                close = nearest(name)
-                message = f"No architecture has a syscall {quoted(name)}; runc ignores it."
-                fix = f"Did you mean {close}?" if close else "Remove it."
-                yield warning("unknown-syscall", message, fix, f"{pointer}/names/{place}")
+    every = known()
+    places = (
+        (f"{at}/names/{n}", name) for at, rule in rules_with_pointers(profile) for n, name in enumerate(rule.names)
+    )
+    unknown = ((pointer, name) for pointer, name in places if name not in every)
+    for pointer, name in islice(unknown, MAX_UNKNOWN):
+        close = nearest(name)
+        message = f"No architecture has a syscall {quoted(name)}; runc ignores it."
+        yield warning("unknown-syscall", message, f"Did you mean {close}?" if close else "Remove it.", pointer)
+    if more := sum(1 for _ in unknown):
+        message = f"{more} more names are syscalls of no architecture; runc ignores them."
+        yield warning("unknown-syscall", message, "Check which file this is.", "/syscalls")
 
 
 def _no_effect(profile: Profile, target: Target) -> Iterator[Finding]:
     default = default_of(profile)
+    idle = _idle(profile, target)
+    if idle is None:
+        message = "Too many rules name the same syscalls: whether some of them have no effect was not worked out."
+        yield warning("no-effect-unknown", message, "Join rules, or give single syscalls fewer of them.", "/syscalls")
     for index, (pointer, rule) in enumerate(rules_with_pointers(profile)):
         if decision_of(rule.action, rule.errno_ret) == default:
             message = "The rule does what the default action does; runc skips it."
             yield warning("no-effect", message, "Remove it, or correct its action.", pointer)
-        elif idle := [name for name in rule.names if _is_idle(profile, index, name, target)]:
-            message = f"The rule changes nothing for {listed(idle)}: other rules decide these calls."
+        elif idle and idle[index]:
+            message = f"The rule changes nothing for {listed(idle[index])}: other rules decide these calls."
             yield warning("no-effect", message, "Remove the names here, or in the other rules.", pointer)
 
 
-def _is_idle(profile: Profile, index: int, name: str, target: Target) -> bool:
-    """Whether the profile does the same with ``name`` without the rule; looked at only where rules overlap."""
-    if sum(name in rule.names for rule in profile.rules) < 2 or number(name, target.arch) is None:
-        return False
-    without = profile.with_rules(profile.rules[:index] + profile.rules[index + 1 :])
-    before, after = compare((profile, without), name, target.arch).decisions
-    return before == after
+def _idle(profile: Profile, target: Target) -> list[list[str]] | None:
+    """For each rule the syscalls with which the profile does the same without it; looked at only where rules overlap.
+
+    None when that would take too long.
+    """
+    places: dict[str, list[int]] = {}
+    for index, rule in enumerate(profile.rules):
+        for name in dict.fromkeys(rule.names):
+            if number(name, target.arch) is not None:
+                places.setdefault(name, []).append(index)
+    overlapping = {name: found for name, found in places.items() if len(found) > 1}
+    built = {index for found in overlapping.values() for index in found}
+    effort = len(built) * sum(len(rule.names) for rule in profile.rules)
+    if effort + sum(len(found) ** 3 for found in overlapping.values()) > MAX_EFFORT:
+        return None
+    without = {index: profile.with_rules(profile.rules[:index] + profile.rules[index + 1 :]) for index in built}
+    idle: list[list[str]] = [[] for _ in profile.rules]
+    # Without these runc would refuse the profile: rules that contradict each other, hidden by one without conditions.
+    needed = {index for index, other in without.items() if _refusal(other, target)}
+    for name, found in overlapping.items():
+        spare = [index for index in found if index not in needed]
+        before, *after = compare((profile, *(without[index] for index in spare)), name, target.arch).decisions
+        for index, decisions in zip(spare, after, strict=True):
+            if decisions == before:
+                idle[index].append(name)
+    return idle
 
 
 def _errno_zero(profile: Profile, _: Target) -> Iterator[Finding]:
@@ -119,12 +153,12 @@ def _does_nothing(profile: Profile, _: Target) -> Iterator[Finding]:
 
 
 def _contradictions(profile: Profile, target: Target) -> Iterator[Finding]:
-    refusal = _buildable(profile, target)
+    refusal = _refusal(profile, target)
     if refusal:
         yield error("contradiction", str(refusal), refusal.fix)
 
 
-def _buildable(profile: Profile, target: Target) -> InvalidInput | None:
+def _refusal(profile: Profile, target: Target) -> InvalidInput | None:
     """Why libseccomp refuses the rules together; None when it takes them."""
     try:
         filter_of(profile, target.arch)

@@ -99,6 +99,12 @@ class Values:
                     narrowed = replace(narrowed, low=max(self.low, first), high=min(self.high, first + size - 1))
         return None if narrowed.smallest() is None else narrowed
 
+    def settles(self, condition: Arg) -> bool:
+        """Whether the bounds alone tell that ``condition`` is true of all these values, or of none."""
+        if condition.op in (Op.EQ, Op.NE):
+            return not self.low <= condition.value <= self.high or self.low == self.high
+        return condition.op is not Op.MASKED_EQ and holds(condition, self.low) == holds(condition, self.high)
+
     def smallest(self) -> int | None:
         """The smallest value of the set; None when it is empty."""
         candidate = self._match_from(self.low)

@@ -14,7 +14,7 @@ from azext_seccomp.profile.finding import Finding, Target, parse_runc
 from azext_seccomp.profile.model import Action, Profile
 from azext_seccomp.profile.runtime_default import render
 from azext_seccomp.profile.source import Options, inspect
-from azext_seccomp.profile.validate import from_problems, validate
+from azext_seccomp.profile.validate import MAX_UNKNOWN, from_problems, validate
 from tests.unit.profile.strategies import profiles
 
 
@@ -105,6 +105,13 @@ def test_nothing_is_found_in_the_sound_lists_of_these_tests() -> None:
         (allow_list("setuid", "setgid"), "warning", "cannot-start", "", "setgid, setuid"),
         (allow_list("exit_group", "brk"), "warning", "cannot-start", "", "exit_group"),
         (allow_list("openat2"), "warning", "newer-variant", "", "openat2"),
+        (
+            {**allow_list(), "syscalls": allow_list()["syscalls"][:1]},
+            "warning",
+            "newer-variant",
+            "",
+            "newer variant clone3",
+        ),
         (allow_list("faccessat2"), "warning", "newer-variant", "", "faccessat2"),
         (allow_list("futex_waitv"), "warning", "newer-variant", "", "futex_waitv"),
     ],
@@ -114,6 +121,65 @@ def test_each_kind_is_found_with_its_place(document: Any, severity: str, code: s
     assert findings, found(document)
     assert any((one.severity, one.pointer) == (severity, pointer) and said in one.message for one in findings)
     assert all(one.fix for one in findings)
+
+
+def condition(**changed: Any) -> dict[str, Any]:
+    return {"index": 0, "value": 1, "op": "SCMP_CMP_EQ", **changed}
+
+
+@pytest.mark.parametrize(
+    ("document", "pointer", "said"),
+    [
+        (deny_list(deny("mkdir", args=[condition(op="SCMP_CMP_IN")])), "/syscalls/0/args/0/op", "no operator"),
+        (deny_list(deny("mkdir", args=[condition(index=6)])), "/syscalls/0/args/0/index", "no argument 6"),
+        (deny_list(deny("mkdir"), flags=["SECCOMP_FILTER_FLAG_NOPE"]), "/flags/0", "no filter flag"),
+        (deny_list(deny("mkdir"), archMap=[]), "/archMap", "Docker"),
+        (deny_list(deny("mkdir", excludes={})), "/syscalls/0/excludes", "Docker"),
+        (deny_list(deny("x" * 2**20)), "", "larger than"),
+    ],
+)
+def test_what_cannot_be_read_is_an_error(document: Any, pointer: str, said: str) -> None:
+    (finding,) = found(document)
+    assert (finding.severity, finding.code, finding.pointer) == ("error", "unreadable", pointer)
+    assert said in finding.message and finding.fix
+
+
+@pytest.mark.timeout(60)
+def test_a_file_of_names_that_nobody_knows_takes_no_longer_than_its_reading() -> None:
+    findings = found(deny_list(deny(*(f"name{number}" for number in range(20_000)))))
+    unknown = [finding for finding in findings if finding.code == "unknown-syscall"]
+    assert len(unknown) == MAX_UNKNOWN + 1
+    assert any(f"{20_000 - MAX_UNKNOWN} more names" in finding.message for finding in unknown)
+
+
+@pytest.mark.timeout(60)
+def test_rules_beyond_measure_are_not_compared_and_that_is_said() -> None:
+    findings = found(deny_list(*[deny("mkdir")] * 5_000))
+    assert [finding.code for finding in findings] == ["no-effect-unknown"]
+
+
+@pytest.mark.timeout(60)
+def test_many_values_of_one_argument_are_worked_out() -> None:
+    rules = [deny("socket", args=[condition(value=number)]) for number in range(300)]
+    assert [finding.code for finding in found(deny_list(*rules))] == ["no-effect-unknown"]
+    assert found(deny_list(*rules[:20])) == []
+
+
+def test_each_of_two_rules_for_the_same_call_is_without_effect_alone() -> None:
+    document = deny_list(deny("mkdir"), deny("rmdir", "mkdir"), deny("rmdir", action="SCMP_ACT_KILL"))
+    said = [(finding.pointer, finding.message) for finding in found(document) if finding.code == "no-effect"]
+    assert [pointer for pointer, _ in said] == ["/syscalls/0", "/syscalls/1", "/syscalls/2"]
+    assert all("mkdir" in message for _, message in said[:2]) and "rmdir" not in said[1][1]
+
+
+def test_a_rule_that_keeps_the_others_from_being_refused_has_an_effect() -> None:
+    some = [condition(op="SCMP_CMP_NE")]
+    kill = deny("mkdir", action="SCMP_ACT_KILL", args=some)
+    findings = found(deny_list(deny("mkdir"), deny("mkdir", args=some), kill))
+    assert [(finding.code, finding.pointer) for finding in findings] == [
+        ("no-effect", "/syscalls/1"),
+        ("no-effect", "/syscalls/2"),
+    ]
 
 
 def test_a_slip_of_the_pen_gets_the_nearest_name_and_its_line() -> None:

@@ -40,6 +40,23 @@ def test_a_conjunction_of_conditions_is_the_set_of_numbers_that_meet_them(chosen
     assert (values.smallest() if values else None) == min(expected, default=None)
 
 
+@given(st.lists(conditions(), max_size=3), conditions())
+def test_what_the_bounds_settle_is_true_of_all_values_or_of_none(chosen: list[Arg], asked: Arg) -> None:
+    values: Values | None = SMALL
+    for condition in chosen:
+        values = values and values.where(condition)
+    if values and values.settles(asked):
+        assert len({holds(asked, number) for number in counted(values)}) == 1
+
+
+def test_the_bounds_settle_what_lies_outside_of_them() -> None:
+    some = Values(low=4, high=9, limit=LIMIT)
+    for op, value in ((Op.EQ, 3), (Op.NE, 10), (Op.LT, 4), (Op.LE, 9), (Op.GT, 9), (Op.GE, 4)):
+        assert some.settles(Arg(0, value, op)), op
+    for op, value in ((Op.EQ, 4), (Op.NE, 9), (Op.LT, 9), (Op.LE, 4), (Op.GT, 4), (Op.GE, 9), (Op.MASKED_EQ, 1)):
+        assert not some.settles(Arg(0, value, op)), op
+
+
 @given(conditions())
 def test_opposites_are_disjoint_and_leave_nothing_out(condition: Arg) -> None:
     for number in range(LIMIT + 1):
