@@ -16,6 +16,7 @@ _NOTIFY_FLAG = "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"
 #: What runc sets when a profile has no flags (``libcontainer/specconv/spec_linux.go``), and the flag that logs denials.
 _CANARY_FLAGS = (LOG_FLAG, SPEC_ALLOW_FLAG)
 
+_FOR_32_BIT = frozenset({"SCMP_ARCH_X86", "SCMP_ARCH_ARM"})
 PASSING = frozenset({Action.ALLOW, Action.LOG})
 
 
@@ -32,14 +33,19 @@ def to_audit(profile: Profile) -> Variant:
 
     Rules that answer ENOSYS stay: programs fall back on that answer by design (glibc's clone3), and letting the call
     through would change what they do. Conditions on arguments stay too. A default action that denies becomes LOG
-    whatever its errno.
+    whatever its errno. Programs of an architecture that is not listed are killed as before: with its architecture
+    listed, what they may not do at all would be let through by the rules, and not logged.
     """
     notes = []
     if not PASSING.issuperset({profile.default_action, *(rule.action for rule in profile.rules)}):
         notes.append(
             "The audit profile allows every call that the profile denies; the workload runs less confined under it."
         )
-    if profile.default_action not in PASSING:
+        if not _FOR_32_BIT.intersection(profile.architectures):
+            notes.append(
+                "32-bit programs are killed under it as under the profile, which lists no architecture of theirs."
+            )
+    if profile.default_action not in (*PASSING, Action.TRACE):
         notes.append(
             "Syscalls newer than all that the profile names are let through; enforced, runc answers ENOSYS to them."
         )

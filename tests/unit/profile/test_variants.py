@@ -55,6 +55,21 @@ def test_what_denies_nothing_stays_as_it_is() -> None:
     assert to_audit(profile).notes == ()
 
 
+@pytest.mark.parametrize(("architectures", "killed"), [((), True), (("SCMP_ARCH_X86_64", "SCMP_ARCH_X86"), False)])
+def test_programs_that_the_audit_profile_kills_too_are_told_of(architectures: tuple[str, ...], killed: bool) -> None:
+    variant = to_audit(Profile(Action.ERRNO, architectures=architectures, rules=(Rule(("read",), Action.ALLOW),)))
+    decision = Filter(variant.profile, "amd64").evaluate("mkdir", arch="i386")
+    assert (decision.action is Action.KILL_THREAD) == killed
+    assert any("32-bit programs are killed" in note for note in variant.notes) == killed
+
+
+@pytest.mark.parametrize(("action", "told"), [(Action.ERRNO, True), (Action.TRACE, False), (Action.ALLOW, False)])
+def test_new_syscalls_are_told_of_where_runc_answers_them(action: Action, told: bool) -> None:
+    enforcing = Profile(action, rules=(Rule(("mkdir",), Action.KILL),))
+    assert any("ENOSYS" in note for note in to_audit(enforcing).notes) == told
+    assert (Filter(enforcing, "amd64").decide(999, (0,) * 6, "amd64") == ENOSYS) == told
+
+
 def test_overlapping_rules_stay_exact() -> None:
     # Enforced, family 40 is killed. With KILL merely replaced by LOG, runc would skip the rule and let it pass.
     rules = (
