@@ -52,8 +52,9 @@ helps["aks seccomp profile convert"] = """
 type: command
 short-summary: Make an audit, canary or enforcing profile of a profile.
 long-summary: >
-    audit: nothing is denied, what would be is logged; answers of ENOSYS and conditions on arguments stay. canary:
-    denies as before and logs it, with runc 1.2 or later. enforce: what an audit profile logs is denied again.
+    audit: what would be denied is logged and carried out; answers of ENOSYS and conditions on arguments stay, and
+    programs of an architecture that is not listed are killed as before. canary: denies as before and logs it, with runc
+    1.2 or later. enforce: what an audit profile logs is denied again.
 examples:
   - name: Make an audit profile; redirect the output to a file to keep it.
     text: az aks seccomp profile convert --profile web.json --to audit -o json
