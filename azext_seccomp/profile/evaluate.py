@@ -47,6 +47,7 @@ def evaluate(profile: Profile, syscall: str, args: Sequence[int], arch: str) -> 
     :param args: six unsigned 64-bit values.
     :param arch: of the calling program: amd64, i386, x32 (on amd64 nodes), arm64, arm (on arm64 nodes).
     :raises InvalidInput: runc would refuse the profile, or ``arch`` has no such syscall.
+    :raises Unsupported: the rules for a syscall are too many to work out.
     """
     return filter_of(profile, architecture(arch).native).evaluate(syscall, args, arch)
 
@@ -84,6 +85,7 @@ class Filter:
     :param native: architecture of the node, amd64 or arm64.
     :param libseccomp: version that runc uses, such as 2.5.3; it knows no newer syscalls. None: one that knows all.
     :raises InvalidInput: runc would refuse the profile.
+    :raises Unsupported: the rules for a syscall are too many to work out.
     """
 
     def __init__(self, profile: Profile, native: str, libseccomp: str | None = None) -> None:

@@ -3,11 +3,12 @@
 # --------------------------------------------------------------------------------------------
 import pytest
 
-from azext_seccomp.errors import InvalidInput
+from azext_seccomp.errors import InvalidInput, Unsupported
 from azext_seccomp.profile.evaluate import Decision, Filter, denial, evaluate, outcomes
 from azext_seccomp.profile.model import Action, Arg, Op, Profile, Rule
 from azext_seccomp.profile.runtime_default import render
 from azext_seccomp.profile.syscalls import numbers
+from azext_seccomp.profile.table import MAX_TERMS
 
 ALLOW, LOG, KILL = Decision(Action.ALLOW), Decision(Action.LOG), Decision(Action.KILL_THREAD)
 EPERM, EACCES, ENOSYS = (Decision(Action.ERRNO, number) for number in (1, 13, 38))
@@ -175,6 +176,13 @@ def test_denial_is_the_harshest_and_fallback_only_if_nothing_else_is_possible() 
         rule("kill", Action.KILL, Arg(0, 1, Op.EQ)), rule("kill", Action.ERRNO, Arg(0, 2, Op.EQ), errno_ret=38)
     )
     assert denial(mixed, "kill", "amd64") == KILL
+
+
+def test_more_rules_than_can_be_worked_out_are_refused() -> None:
+    rules = tuple(rule("ioctl", Action.ALLOW, Arg(1, value, Op.EQ)) for value in range(MAX_TERMS + 1))
+    assert decide(deny(*rules[:200]), "ioctl", 0, 199) == ALLOW
+    with pytest.raises(Unsupported, match="ioctl"):
+        Filter(deny(*rules), "amd64")
 
 
 def test_trace_and_errno_carry_a_number() -> None:
