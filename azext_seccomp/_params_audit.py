@@ -41,7 +41,7 @@ def _audit(loader: SeccompCommandsLoader) -> None:
         context.argument(
             "profile",
             help="File with the profile that is to be enforced, as runtime-spec JSON; - reads standard input. "
-            "What it denies is logged for the audit, nothing is denied.",
+            "What it denies is logged for the audit and let through.",
         )
         context.argument(
             "namespace",

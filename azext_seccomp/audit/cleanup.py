@@ -22,6 +22,9 @@ from azext_seccomp.progress import Progress
 OLD_SECONDS = 600.0
 """A journal that was renewed so long ago by this machine's clock is dead, however wrong the clocks are."""
 
+_UNREADABLE_FIX = (
+    "It is kept: clean up with the version that wrote it, or give up what it names with --session and --force."
+)
 _FINISHED = ("Succeeded", "Failed")
 
 
@@ -109,18 +112,25 @@ def clean(
         elif dry_run:
             cleaned.append(Cleaned(one.session, "found", _age(one), tuple(_present(one))))
         else:
-            cleaned.append(_clean(kube, nodes, one, installer_image, progress))
+            named = force and one.session == session
+            cleaned.append(_clean(kube, nodes, one, installer_image, progress, discard=named))
     if not dry_run:
         release_namespace(kube)
     return cleaned
 
 
-def _clean(kube: Kube, nodes: Sequence[Node], left: Left, image: str, progress: Progress) -> Cleaned:
+def _clean(kube: Kube, nodes: Sequence[Node], left: Left, image: str, progress: Progress, *, discard: bool) -> Cleaned:
+    """
+    :param discard: delete a journal that cannot be read. What it names is lost with it, so that has to be asked for: a
+        later version of this extension may have written it.
+    """
     try:
         if left.journal is not None:
             removals = undo(kube, left.journal, nodes, installer_image=image, progress=progress)
         else:
             remove_own_pods(kube, left.session)
+            if left.problem and not discard:
+                return Cleaned(left.session, "partly", f"{left.problem} {_UNREADABLE_FIX}")
             if left.problem:
                 journals.delete(kube, left.session)
             removals = []

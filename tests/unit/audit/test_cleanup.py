@@ -249,7 +249,10 @@ class TestCleanup:
         journals.write(cluster, journal())
         cluster.patch(CONFIG_MAPS.path(NAMESPACE, f"journal-{S1}"), {"data": {"journal.json": "nonsense"}})
         (one,) = cleaned(cluster)
-        assert (one.status, "journal cannot be read" in one.detail) == ("removed", True)
+        assert (one.status, "journal cannot be read" in one.detail, "--force" in one.detail) == ("partly", True, True)
+        assert set(find(cluster)) == {S1}, "a later version may have written it"
+        assert [one.status for one in cleaned(cluster, force=True)] == ["partly"], "all sessions are not this one"
+        assert [one.status for one in cleaned(cluster, session=S1, force=True)] == ["removed"]
         assert find(cluster) == {}
 
     def test_an_interrupted_wait_removes_nothing(self, cluster: FakeCluster) -> None:
