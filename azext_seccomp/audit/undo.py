@@ -69,7 +69,7 @@ def undo(
     if journal.objects:
         progress.step("Removing the objects of the manifest")
         removals += [_remove_object(kube, journal.session, one) for one in reversed(journal.objects)]
-        if not any(one.status == "failed" for one in removals):
+        if all(one.status in ("removed", "absent") for one in removals):  # else its pods do not go, or not now
             _end_pods(kube, journal)
     progress.step("Removing the pods")
     remove_own_pods(kube, journal.session)
