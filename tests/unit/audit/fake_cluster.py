@@ -61,6 +61,13 @@ class FakeCluster(FakeKube):
         node = {"metadata": {"name": "n1", "labels": labels}, "status": {"conditions": ready, "nodeInfo": info}}
         self.add(NODES.path(name="n1"), node)
 
+    def delete(self, path: str, *, grace_seconds: int | None = None, labels: str = "", uid: str = "") -> bool:
+        """A pod is gone only when its containers have ended, so whoever waits for that finds the node at rest."""
+        if "/pods" in path:
+            for thread in list(self._kubelets.threads):
+                thread.join(timeout=10)
+        return super().delete(path, grace_seconds=grace_seconds, labels=labels, uid=uid)
+
     def follow_log(self, namespace: str, pod: str, container: str, *, since_time: str | None = None) -> Any:
         if container != "ig":
             return super().follow_log(namespace, pod, container, since_time=since_time)
