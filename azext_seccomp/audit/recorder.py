@@ -20,6 +20,8 @@ class Recorder:
 
     def __init__(self, targets: Targets, listener: Listener) -> None:
         self.findings = Findings()
+        self.unknown_events = 0
+        """Known after ``finish``: events of pods that the watch never told of."""
         self._targets = targets
         self._listener = listener
         self._held: deque[Event] = deque(maxlen=_MAX_HELD)
@@ -46,8 +48,13 @@ class Recorder:
                 self._listener.event(event)
 
     def finish(self) -> Findings:
-        """The findings of audited containers; what nobody could tell the owner of is dropped."""
+        """The findings of audited containers; those of pods that the watch never told of are only counted."""
         self.release()
+        self.unknown_events = sum(
+            one.count
+            for one in self.findings.all()
+            if self._targets.audits(one.namespace, one.pod, one.container) is None
+        )
         self.findings.keep(self._is_audited)
         return self.findings
 

@@ -211,13 +211,22 @@ class AuditSession:
             self._removals = [Removal("Session", self._session, "failed", str(error))]
         return any(one.status == "failed" for one in self._removals)
 
+    def _doubted(self, workloads: list[Workload], unknown_events: int) -> list[Workload]:
+        """Calls of pods that came and went unseen may be any workload's. With a label selector (a manifest has one too)
+        the pods that it leaves out are just as unknown, so there it says nothing.
+        """
+        if not unknown_events or self._plan.selection.labels or self._plan.objects:
+            return workloads
+        doubt = f"logged calls came from pods that were never seen: {unknown_events}"
+        return [replace(one, reasons=(*one.reasons, doubt)) for one in workloads]
+
     def _cleanup(self) -> str:
         return self._cluster.az("cleanup") + f" --session {self._session}"
 
     def _report(
         self, chosen: Chosen, outcomes: Sequence[NodeOutcome], targets: Targets, watched: Watched
     ) -> JsonObject:
-        workloads = targets.workloads()
+        workloads = self._doubted(targets.workloads(), watched.unknown_events)
         by_key = {one.key: one for one in workloads}
 
         def workload_of(namespace: str, pod: str) -> Workload | None:

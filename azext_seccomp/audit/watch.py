@@ -39,6 +39,8 @@ class Watched:
     ended_ns: int
     early: bool
     """Whether it was interrupted."""
+    unknown_events: int
+    """Events of pods that the watch of pods never told of."""
 
 
 class Watch:
@@ -91,7 +93,8 @@ class Watch:
                     self._watch(pods_expected)
                 early, ended = self._stop.is_set(), time.time_ns()
                 states = self._collectors.finish()
-                return Watched(self._recorder.finish(), states, started, ended, early)
+                findings = self._recorder.finish()
+                return Watched(findings, states, started, ended, early, self._recorder.unknown_events)
             finally:
                 self._targets.stop()
 

@@ -137,6 +137,8 @@ def test_pods_of_the_user_are_audited_when_they_use_the_profile(cluster: FakeClu
     assert [(one["pod"], one["count"]) for one in report["findings"]] == [("mine", 1)]
     assert [one.pod for one in told.events] == ["mine"]
     assert report["notAuditable"] == []
+    (workload,) = report["workloads"]
+    assert "logged calls came from pods that were never seen: 1" in workload["reasons"]
     command = f"az aks seccomp profile remove -g rg1 -n c1 --path {told.path}"
     assert any(note.endswith(command) and "shop/mine" in note for note in report["notes"])
     assert left(cluster) == ["mine", "other", told.path], "a pod uses the profile"
