@@ -12,13 +12,14 @@ table holds sections: the syscalls that are always allowed, those that a kernel,
 and the conditions on arguments. The first table is written in full, each later one as what it adds and removes.
 """
 
-import argparse
 import json
 import re
 import subprocess
 import sys
 from collections import defaultdict
 from pathlib import Path
+
+from table_script import main
 
 TARGET = Path(__file__).resolve().parent.parent / "azext_seccomp" / "profile" / "data" / "runtime_default.json"
 PATH = "contrib/seccomp/seccomp_default.go"
@@ -199,21 +200,5 @@ def _format(document: dict[str, object]) -> str:
     return re.sub(r"\[\s+([^\]]*?)\s+\]", lambda m: "[" + re.sub(r"\s*\n\s*", " ", m.group(1)) + "]", text) + "\n"
 
 
-def main() -> int:
-    """Write the tables, or with --check compare them."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("checkout", type=Path)
-    parser.add_argument("--check", action="store_true")
-    arguments = parser.parse_args()
-    text = build(arguments.checkout)
-    if not arguments.check:
-        TARGET.write_text(text, encoding="utf-8")
-        return 0
-    if TARGET.read_text(encoding="utf-8") == text:
-        return 0
-    sys.stderr.write(f"{TARGET.name} differs from the tables of that checkout\n")
-    return 1
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main((__doc__ or "").splitlines()[0], TARGET, build))

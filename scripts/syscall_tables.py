@@ -11,12 +11,13 @@ Numbers are those of ``src/syscalls.csv`` at the newest tag (github.com/seccomp/
 release of the 2.5 and 2.6 series that knows the name.
 """
 
-import argparse
 import csv
 import json
 import subprocess
 import sys
 from pathlib import Path
+
+from table_script import main
 
 TARGET = Path(__file__).resolve().parent.parent / "azext_seccomp" / "profile" / "data" / "syscalls.json"
 #: Releases that came with the node images of AKS, and their successors; the oldest is what every node has.
@@ -50,21 +51,5 @@ def build(checkout: Path) -> str:
     return json.dumps(document, indent=1).replace('"syscalls": {}', f'"syscalls": {{\n{rows}\n }}') + "\n"
 
 
-def main() -> int:
-    """Write the table, or with --check compare it."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("checkout", type=Path)
-    parser.add_argument("--check", action="store_true")
-    arguments = parser.parse_args()
-    text = build(arguments.checkout)
-    if not arguments.check:
-        TARGET.write_text(text, encoding="utf-8")
-        return 0
-    if TARGET.read_text(encoding="utf-8") == text:
-        return 0
-    sys.stderr.write(f"{TARGET.name} differs from the tables of that checkout\n")
-    return 1
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main((__doc__ or "").splitlines()[0], TARGET, build))

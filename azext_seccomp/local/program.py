@@ -12,7 +12,7 @@ import os
 import struct
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from azext_seccomp.errors import Unsupported
@@ -62,36 +62,26 @@ _PLAIN = {
     Action.ALLOW: pyseccomp.ALLOW,
 }
 
-# What an action of the kernel (the upper half of a filter's return value) is replaced by.
-Replace = Callable[[int], int]
-
 _PERMITTED = {pyseccomp.ALLOW, pyseccomp.LOG}
 
 
-def notify_denials(value: int) -> int:
-    """Whatever would not be let through is shown to the supervisor, which decides."""
-    return value if value in _PERMITTED else SECCOMP_RET_USER_NOTIF
-
-
-def compile_profile(profile: Profile, replace: Replace | None = None) -> bytes:
-    """The filter program of ``profile`` for this machine.
+def compile_profile(profile: Profile) -> bytes:
+    """The filter program of ``profile`` for this machine, with every denial shown to the supervisor, which decides.
 
     The program is built with the profile's own actions and only then are its results replaced, so the rule that decides
     is exactly the one that decides in a container.
 
-    :param replace: given, maps each result's action; the data bits of a replaced result are dropped.
     :returns: cBPF instructions, 8 bytes each.
     :raises Unsupported: this libseccomp or kernel cannot build the filter.
     """
     try:
-        program = _export(_build(profile))
+        return _notifying(_export(_build(profile)))
     except OSError as error:
         raise Unsupported(
             "The profile cannot be turned into a filter on this machine.",
             why=f"libseccomp answers: {error.strerror}",
             fix="Check it with 'az aks seccomp profile validate'.",
         ) from error
-    return program if replace is None else _with_results(program, replace)
 
 
 def _build(profile: Profile) -> Any:
@@ -155,12 +145,10 @@ def _export(built: Any) -> bytes:
         return file.read()
 
 
-def _with_results(program: bytes, replace: Replace) -> bytes:
+def _notifying(program: bytes) -> bytes:
     instructions = []
     for code, jump_true, jump_false, value in _INSTRUCTION.iter_unpack(program):
-        if code == _RETURN:
-            action = value & _ACTION_MASK
-            replaced = replace(action)
-            value = value if replaced == action else replaced
+        if code == _RETURN and value & _ACTION_MASK not in _PERMITTED:
+            value = SECCOMP_RET_USER_NOTIF
         instructions.append(_INSTRUCTION.pack(code, jump_true, jump_false, value))
     return b"".join(instructions)

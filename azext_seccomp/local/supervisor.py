@@ -138,7 +138,7 @@ def supervise(request: protocol.Request, signals: Signals) -> protocol.Report:
     native = kernel.native_architecture()
     assert native is not None  # az has looked before it started us
     supervisor = Supervisor(Filter(profile, native), recorder, enforce=request.enforce)
-    installable = program.compile_profile(profile, program.notify_denials)
+    installable = program.compile_profile(profile)
     started_at = time.time()
     started = handover.start(request.argv, request.environment, installable, signals.ignored)
     ending = supervisor.run(started, signals, request.seconds)

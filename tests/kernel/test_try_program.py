@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from azext_seccomp.errors import InvalidInput
 from azext_seccomp.local.kernel import SECCOMP_RET_USER_NOTIF
-from azext_seccomp.local.program import compile_profile, notify_denials
+from azext_seccomp.local.program import compile_profile
 from azext_seccomp.profile.evaluate import Filter
 from azext_seccomp.profile.model import Profile
 from azext_seccomp.profile.source import Options, runtime_default
@@ -24,7 +24,7 @@ from tests.kernel.test_programs import ACTIONS, ARCHITECTURES, ASKED, DEFAULTS, 
 
 
 def instructions(profile: Profile) -> list[Instruction]:
-    code = compile_profile(profile, notify_denials)
+    code = compile_profile(profile)
     return [
         Instruction(int.from_bytes(code[at : at + 2], "little"), code[at + 2], code[at + 3], word)
         for at in range(0, len(code), 8)

@@ -97,7 +97,7 @@ def test_a_command_that_is_over_before_its_listener_is_looked_for() -> None:
         "has_ended, find = handover._has_ended, handover.kernel.find_listener; "
         "handover._has_ended = lambda pid: has_ended(pid) or time.sleep(1); "
         "handover.kernel.find_listener = lambda: (find(), time.sleep(1))[0]; "
-        "code = program.compile_profile(denying(), program.notify_denials); "
+        "code = program.compile_profile(denying()); "
         "started = handover.start([b'/bin/true'], [], code); "
         "print(os.waitstatus_to_exitcode(os.waitpid(started.pid, 0)[1]))"
     )
