@@ -9,6 +9,7 @@ have are skipped, and the summary names the reason.
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -40,6 +41,15 @@ def pytest_configure(config: pytest.Config) -> None:
         AZURE_CORE_COLLECT_TELEMETRY="false",
         AZURE_EXTENSION_USE_DYNAMIC_INSTALL="no",
     )
+
+
+def pytest_sessionstart() -> None:
+    """A background job of a script is started with SIGINT ignored, one under nohup with SIGHUP, and every az that a
+    test starts would inherit that: tests that press Ctrl-C would wait for ever.
+    """
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
 
 @pytest.hookimpl(wrapper=True)
