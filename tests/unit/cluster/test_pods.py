@@ -2,6 +2,7 @@
 # Copyright (c) the az-aks-seccomp authors. Licensed under the MIT License.
 # --------------------------------------------------------------------------------------------
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -141,4 +142,24 @@ def test_the_pod_of_a_node_that_is_down_is_forced_away(monkeypatch: pytest.Monke
     kube.add(PODS.path(NAMESPACE), manifest("a"))
     kube.lingering.add("a")
     remove_session(kube, "s1", grace_seconds=1)
+    assert not kube.names(PODS.path(NAMESPACE))
+
+
+def test_a_pod_that_has_ended_is_not_waited_for() -> None:
+    """Its kubelet still clears up; one that runs keeps its grace."""
+    kube = FakeKube()
+    for name in ("ended", "running"):
+        kube.add(PODS.path(NAMESPACE), manifest(name))
+        kube.lingering.add(name)
+    kube.set_status(PODS.path(NAMESPACE, "ended"), {"phase": "Succeeded"})
+    kube.set_status(PODS.path(NAMESPACE, "running"), {"phase": "Running"})
+    removing = threading.Thread(target=remove_session, args=(kube, "s1"), kwargs={"grace_seconds": 5})
+    removing.start()
+    deadline = time.monotonic() + 4
+    while kube.names(PODS.path(NAMESPACE)) != ["running"] and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert kube.names(PODS.path(NAMESPACE)) == ["running"]
+    kube.set_status(PODS.path(NAMESPACE, "running"), {"phase": "Succeeded"})
+    removing.join(4)
+    assert not removing.is_alive()
     assert not kube.names(PODS.path(NAMESPACE))
