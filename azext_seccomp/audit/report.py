@@ -4,7 +4,7 @@
 """The result of one audit as plain data: what every output format is made from."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from azext_seccomp.audit.aggregate import Findings
@@ -40,12 +40,13 @@ class ProfileIdentity:
 
 @dataclass(frozen=True, slots=True)
 class NotAuditable:
-    """A container that no profile can be tried on, and why."""
+    """A container that no profile can be tried on, and why. Of a whole workload ``pod`` and ``container`` are empty."""
 
     namespace: str
     pod: str
     container: str
     reason: str
+    workload: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +96,7 @@ def build(
         "verdict": _overall(judged, ruled),
         "workloads": [_workload_row(workload, judgement) for workload, judgement in judged],
         "findings": [finding_row(one, advice) for one in ruled],
-        "notAuditable": [
-            {"namespace": one.namespace, "pod": one.pod, "container": one.container, "reason": one.reason}
-            for one in not_auditable
-        ],
+        "notAuditable": [asdict(one) for one in not_auditable],
         "nodes": [_node_row(node) for node in nodes],
         "session": run.session,
     }
@@ -119,6 +117,9 @@ def _workload_row(workload: Workload, judgement: Judgement) -> Json:
         "verdict": judgement.verdict,
         "containers": list(workload.containers),
         "reasons": list(judgement.reasons),
+        "treatment": workload.treatment,
+        "before": dict(workload.before),
+        "observed": asdict(workload.observed),
     }
 
 

@@ -4,53 +4,44 @@
 """The pods that are audited: who they are, where they run, and what keeps their containers from being audited."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
 
 from azext_seccomp.audit.plan import Selection
 from azext_seccomp.audit.report import NotAuditable
-from azext_seccomp.audit.verdict import Workload
+from azext_seccomp.audit.verdict import Observed, Workload
 from azext_seccomp.cluster.interface import PODS, JsonObject, Kube
 from azext_seccomp.cluster.text import printable
 from azext_seccomp.errors import SeccompError
 from azext_seccomp.workload.effective import ContainerProfile, container_profiles
 from azext_seccomp.workload.owner import Owner, Owners
+from azext_seccomp.workload.pod_status import FINISHED, has_run, phase, restarts, statuses, trouble
 
-_FINISHED = ("Succeeded", "Failed")
 _NOT_ALIVE = "status.phase!=Pending,status.phase!=Running"
-_STATUS_LISTS = ("initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses")
-# Waiting and terminated reasons of the kubelet for a container that never ran.
-_NOT_STARTED = frozenset(
-    {
-        "CreateContainerConfigError",
-        "CreateContainerError",
-        "RunContainerError",
-        "ErrImagePull",
-        "ImagePullBackOff",
-        "InvalidImageName",
-        "ErrImageNeverPull",
-        "StartError",
-        "ContainerCannotRun",
-    }
-)
-_DETAIL = 400
 
 
 @dataclass
 class _Pod:
-    """What is kept of one pod; ``audited`` are its containers that run under the audit profile."""
+    """What is kept of one pod.
+
+    :param audited: its containers that run under an audit profile, with the ``localhostProfile`` of each.
+    :param ran_since: by the monotonic clock, in seconds; None when none of its containers was ever started.
+    :param over_since: likewise, None while it runs or may run.
+    """
 
     namespace: str
     name: str
     uid: str
-    audited: frozenset[str]
-    not_auditable: tuple[NotAuditable, ...]
+    audited: Mapping[str, str] = field(default_factory=dict)
+    not_auditable: tuple[NotAuditable, ...] = ()
     owner: Owner | None = None
     node: str = ""
-    phase: str = ""
-    ran: bool = False
+    ran_since: float | None = None
+    over_since: float | None = None
     running_before: bool = False
+    restarts_before: int = 0
+    restarts: int = 0
     trouble: str = ""
 
 
@@ -60,6 +51,7 @@ class Targets:
 
     :param localhost_profiles: the audit profiles, as ``localhostProfile`` names them.
     :param obstacle_of_node: why nothing on a node can be audited, by the node's name; empty when something can.
+    :param stand_ins: workloads that were made for the audit, with the workload that each of them stands for.
     """
 
     def __init__(
@@ -68,12 +60,14 @@ class Targets:
         selection: Selection,
         localhost_profiles: frozenset[str],
         obstacle_of_node: Callable[[str], str],
+        stand_ins: Mapping[Owner, Owner] | None = None,
     ) -> None:
         self._kube = kube
         self._selection = selection
         self._profiles = localhost_profiles
         self._obstacle_of_node = obstacle_of_node
         self._owners = Owners(kube)
+        self._stand_ins = stand_ins or {}
         self._pods: dict[tuple[str, str], _Pod] = {}
         self._replaced: dict[tuple[str, str], list[_Pod]] = {}
         """Audited pods whose name another one has now: an event says no more than the name."""
@@ -90,7 +84,7 @@ class Targets:
         :raises SeccompError: the pods may not be listed.
         """
         for pod in self._kube.list(self._path(), labels=self._selection.labels, fields=_NOT_ALIVE):
-            if _phase(pod) in _FINISHED:
+            if phase(pod) in FINISHED:
                 self._over_before.add(pod["metadata"]["uid"])
         self._thread.start()
 
@@ -103,19 +97,26 @@ class Targets:
     def mark_begin(self) -> None:
         """The watching begins now: what pods that run already did when they started was not seen."""
         with self._lock:
+            now = time.monotonic()
             for pod in self._pods.values():
-                pod.running_before = pod.ran
+                pod.running_before = pod.ran_since is not None
+                pod.ran_since = now if pod.running_before else None
+                pod.restarts_before = pod.restarts
 
     def audits(self, namespace: str, pod: str, container: str) -> bool | None:
         """Whether a container is audited; None when its pod is not known, or not yet."""
         known = self._called(namespace, pod)
         return any(container in one.audited for one in known) if known else None
 
+    def profile_of(self, namespace: str, pod: str, container: str) -> str:
+        """The ``localhostProfile`` that a container is audited under; empty when it is not audited."""
+        return next((one.audited[container] for one in self._called(namespace, pod) if container in one.audited), "")
+
     def all_over(self, pods_expected: int) -> bool:
         """Whether at least so many audited pods were seen and all of them have ended."""
         with self._lock:
             audited = [pod for pod in self._pods.values() if pod.audited]
-            return len(audited) >= pods_expected and all(pod.phase in _FINISHED for pod in audited)
+            return len(audited) >= pods_expected and all(pod.over_since is not None for pod in audited)
 
     def owner_of(self, namespace: str, pod: str) -> Owner | None:
         """The workload of a pod, when one of its containers is audited."""
@@ -158,12 +159,11 @@ class Targets:
         """In a thread."""
         try:
             for event in self._kube.watch(self._path(), labels=self._selection.labels, stop=self._stop):
-                if event.type != "DELETED":
-                    self._seen(event.object)
+                self._seen(event.object, gone=event.type == "DELETED")
         except SeccompError as error:
             self.error = error
 
-    def _seen(self, found: JsonObject) -> None:
+    def _seen(self, found: JsonObject, *, gone: bool) -> None:
         metadata = found["metadata"]
         if metadata["uid"] in self._over_before or not isinstance(found.get("spec"), dict):
             return
@@ -177,16 +177,15 @@ class Targets:
             if before is not None and before.uid != pod.uid and before.audited:
                 self._replaced.setdefault(key, []).insert(0, before)
             pod.node = node
-            pod.phase = _phase(found)
-            pod.ran = pod.ran or any(map(_has_run, _statuses(found)))
-            pod.trouble = _trouble(found, pod.audited)
+            _update(pod, found, gone=gone)
             self._pods[key] = pod
 
     def _read(self, found: JsonObject, before: _Pod | None) -> _Pod:
         metadata = found["metadata"]
-        pod = _Pod(str(metadata["namespace"]), str(metadata["name"]), str(metadata["uid"]), frozenset(), ())
+        pod = _Pod(str(metadata["namespace"]), str(metadata["name"]), str(metadata["uid"]))
         if before is not None and before.uid == pod.uid:
-            pod.ran, pod.running_before = before.ran, before.running_before
+            pod.ran_since, pod.running_before = before.ran_since, before.running_before
+            pod.restarts_before = before.restarts_before
         if self._selection.pods and pod.name not in self._selection.pods:
             return pod
         containers = container_profiles(found["spec"])
@@ -194,14 +193,16 @@ class Targets:
             return pod
         on_node = self._obstacle_of_node(str(found["spec"].get("nodeName") or ""))
         obstacles = {one.name: one.obstacle or on_node or self._other_profile(one) for one in containers}
-        pod.audited = frozenset(name for name, obstacle in obstacles.items() if not obstacle)
+        pod.audited = {one.name: one.applied.path for one in containers if not obstacles[one.name]}
+        if pod.audited:
+            owner = self._owners.of(found)
+            pod.owner = self._stand_ins.get(owner, owner)
+        workload = f"{pod.owner.kind}/{pod.owner.name}" if pod.owner else ""
         pod.not_auditable = tuple(
-            NotAuditable(pod.namespace, pod.name, printable(name), obstacle)
+            NotAuditable(pod.namespace, pod.name, printable(name), obstacle, workload)
             for name, obstacle in obstacles.items()
             if obstacle
         )
-        if pod.audited:
-            pod.owner = self._owners.of(found)
         return pod
 
     def _uses(self, one: ContainerProfile) -> bool:
@@ -211,43 +212,36 @@ class Targets:
         return "" if self._uses(one) else f"it runs with {one.applied}, not with the audit profile"
 
 
+def _update(pod: _Pod, found: JsonObject, *, gone: bool) -> None:
+    """Take in what the status of a pod says now."""
+    now = time.monotonic()
+    if pod.ran_since is None and any(map(has_run, statuses(found))):
+        pod.ran_since = now
+    if pod.over_since is None and (gone or phase(found) in FINISHED):
+        pod.over_since = now
+    pod.restarts = restarts(found, pod.audited)
+    pod.trouble = trouble(found, pod.audited)
+
+
 def _workload(owner: Owner, pods: list[_Pod]) -> Workload:
     return Workload(
         owner.namespace,
         owner.kind,
         owner.name,
         tuple(sorted({container for pod in pods for container in pod.audited})),
-        frozenset(pod.node for pod in pods if pod.ran and pod.node),
+        frozenset(pod.node for pod in pods if pod.ran_since is not None and pod.node),
         tuple(sorted({f"pod {pod.name}: {pod.trouble}" for pod in pods if pod.trouble})),
+        _observed(pods),
     )
 
 
-def _phase(pod: Mapping[str, Any]) -> str:
-    return str((pod.get("status") or {}).get("phase", ""))
-
-
-def _statuses(pod: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    for kind in _STATUS_LISTS:
-        yield from (pod.get("status") or {}).get(kind) or ()
-
-
-def _has_run(status: Mapping[str, Any]) -> bool:
-    for state in (status.get("state") or {}, status.get("lastState") or {}):
-        ended = state.get("terminated")
-        if state.get("running") or (ended and ended.get("reason") not in _NOT_STARTED):
-            return True
-    return False
-
-
-def _trouble(pod: Mapping[str, Any], audited: frozenset[str]) -> str:
-    """Why an audited container does not run, in the words of the kubelet or the scheduler."""
-    for status in _statuses(pod):
-        state = status.get("state") or {}
-        told = state.get("waiting") or state.get("terminated") or {}
-        if status.get("name") in audited and told.get("reason") in _NOT_STARTED:
-            words = f"container {status['name']}: {told['reason']}: {told.get('message') or ''}"
-            return printable(words.rstrip(": "), _DETAIL)
-    for condition in (pod.get("status") or {}).get("conditions") or ():
-        if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
-            return printable(f"{condition.get('reason')}: {condition.get('message')}", _DETAIL)
-    return ""
+def _observed(pods: list[_Pod]) -> Observed:
+    """From the first start of a pod to the last end; those that run still are seen to run until now."""
+    ran = [pod for pod in pods if pod.ran_since is not None]
+    if not ran:
+        return Observed()
+    now = time.monotonic()
+    first = min(pod.ran_since for pod in ran if pod.ran_since is not None)
+    last = max(now if pod.over_since is None else pod.over_since for pod in ran)
+    again = sum(max(0, pod.restarts - pod.restarts_before) for pod in ran)
+    return Observed(round(max(0.0, last - first)), len(ran), again)

@@ -7,8 +7,8 @@
 else happened, so they need complete observation; with any gap in it they become ``inconclusive``.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from azext_seccomp.audit.aggregate import Finding, Findings
@@ -19,6 +19,10 @@ clone). ``logged``: allowed, the profile only logs it. ``startup``: made by the 
 application."""
 
 Verdict = Literal["clean", "fallback", "blocked", "inconclusive"]
+
+Treatment = Literal["watched", "applied", "patched", "copied"]
+"""What the audit did to a workload: nothing; made it, of a manifest; put its pods under the audit profile and back;
+ran a copy of it beside it."""
 
 _WORST_FIRST: tuple[Verdict, ...] = ("blocked", "inconclusive", "fallback", "clean")
 _NAMES_SHOWN = 8
@@ -40,6 +44,17 @@ class Rule(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Observed:
+    """How much of a workload was seen: for how long (whole seconds), how many pods of it ran, and how often containers
+    of them were started again meanwhile. What it does at other times is not in the result.
+    """
+
+    seconds: int = 0
+    pods: int = 0
+    restarts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Workload:
     """The owner of the pods that were audited, as resolved by whoever knows owners.
 
@@ -53,6 +68,10 @@ class Workload:
     nodes: frozenset[str] = frozenset()
     reasons: tuple[str, ...] = ()
     """What else limits the result, in words for an operator; any of them makes it inconclusive."""
+    observed: Observed = Observed()
+    treatment: Treatment = "watched"
+    before: Mapping[str, str] = field(default_factory=dict)
+    """The profile that each container had before the audit changed it, in words."""
 
     @property
     def label(self) -> str:

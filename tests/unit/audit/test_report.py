@@ -8,10 +8,19 @@ from typing import Any
 
 from azext_seccomp.audit.aggregate import Finding, Findings
 from azext_seccomp.audit.report import NotAuditable, ProfileIdentity, Run, build
-from azext_seccomp.audit.verdict import NodeCoverage, Ruled, Ruling, Workload
+from azext_seccomp.audit.verdict import NodeCoverage, Observed, Ruled, Ruling, Workload
 from azext_seccomp.gadget.event import Event
 
-WEB = Workload("default", "Deployment", "web", ("web", "sidecar"), frozenset({"node1"}))
+WEB = Workload(
+    "default",
+    "Deployment",
+    "web",
+    ("web", "sidecar"),
+    frozenset({"node1"}),
+    observed=Observed(60, 2, 1),
+    treatment="patched",
+    before={"web": "RuntimeDefault"},
+)
 RUN = Run(
     session="sabcdefghij",
     cluster={"name": "aks1"},
@@ -73,6 +82,9 @@ def test_the_report_in_full() -> None:
                 "verdict": "blocked",
                 "containers": ["web", "sidecar"],
                 "reasons": ["the profile would refuse mount"],
+                "treatment": "patched",
+                "before": {"web": "RuntimeDefault"},
+                "observed": {"seconds": 60, "pods": 2, "restarts": 1},
             }
         ],
         "findings": [
@@ -92,7 +104,9 @@ def test_the_report_in_full() -> None:
                 "advice": "about mount",
             }
         ],
-        "notAuditable": [{"namespace": "default", "pod": "db-0", "container": "db", "reason": "privileged"}],
+        "notAuditable": [
+            {"namespace": "default", "pod": "db-0", "container": "db", "reason": "privileged", "workload": ""}
+        ],
         "nodes": [
             {"name": "node1", "pool": "nodepool1", "status": "ended", "events": 2, "lost": 0, "detail": ""},
         ],

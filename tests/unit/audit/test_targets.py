@@ -12,10 +12,12 @@ import pytest
 from azext_seccomp.audit.plan import Plan, Selection, parse_duration
 from azext_seccomp.audit.recorder import Recorder
 from azext_seccomp.audit.targets import Targets
+from azext_seccomp.audit.verdict import Observed
 from azext_seccomp.audit.watch import gadget_options
 from azext_seccomp.cluster.interface import PODS, JsonObject
 from azext_seccomp.errors import Forbidden, InvalidInput
 from azext_seccomp.gadget.event import Event, parse
+from azext_seccomp.workload.owner import Owner
 from tests.unit.audit.test_session import Told, event, plan
 from tests.unit.fakes import FakeKube
 
@@ -269,3 +271,39 @@ def test_the_gadget_is_told_what_it_can_select_by() -> None:
     options = gadget_options(audit)
     assert (options.namespaces, options.pods) == (("shop",), ("web",))
     assert options.timeout_seconds > audit.seconds
+
+
+def test_how_much_was_seen_is_counted(followed: Followed) -> None:
+    again = {"name": "app", "restartCount": 2, "state": RUNNING}
+    followed.add(pod("stays"), **status("Running", RUNNING))
+    followed.knows("stays")
+    followed.targets.mark_begin()
+    followed.becomes("stays", {"phase": "Running", "containerStatuses": [again]})
+    followed.add(pod("goes", ownerReferences=[]), **status("Running", RUNNING))
+    followed.add(pod("waits"), **status("Pending", {"waiting": {"reason": "ImagePullBackOff"}}))
+    followed.knows("goes", "waits")
+    seen = {one.name: one.observed for one in followed.targets.workloads()}
+    assert (seen["stays"].pods, seen["stays"].restarts) == (1, 2)
+    assert (seen["goes"].pods, seen["goes"].restarts) == (1, 0)
+    assert seen["waits"] == Observed()
+
+
+def test_a_deleted_pod_is_over(followed: Followed) -> None:
+    followed.add(pod("gone"), **status("Running", RUNNING))
+    followed.knows("gone")
+    assert not followed.targets.all_over(1)
+    followed.kube.delete(PODS.path("shop", "gone"))
+    wait_for(lambda: followed.targets.all_over(1))
+
+
+def test_a_stand_in_counts_for_what_it_stands_for() -> None:
+    followed = Followed()
+    copy, original = Owner("shop", "Pod", "nightly-copy"), Owner("shop", "CronJob", "nightly")
+    followed.targets = Targets(followed.kube, Selection(), frozenset({PATH}), lambda _: "", {copy: original})
+    followed.add(pod("nightly-copy"), **status("Running", RUNNING))
+    followed.targets.start()
+    followed.knows("nightly-copy")
+    assert [(one.kind, one.name) for one in followed.targets.workloads()] == [("CronJob", "nightly")]
+    assert followed.targets.profile_of("shop", "nightly-copy", "app") == PATH
+    assert followed.targets.profile_of("shop", "nightly-copy", "other") == ""
+    followed.targets.stop()
