@@ -200,9 +200,9 @@ def _present(left: Left) -> Iterator[Removal]:
     for one in journal.objects if journal else ():
         name = f"{one.namespace}/{one.name}" if one.namespace else one.name
         yield Removal(printable(one.kind, 80), printable(name, 330), "found")
-    for file in journal.files if journal else ():
-        for node in file.nodes:
-            yield Removal("File", printable(file.path, 256), "found", node=printable(node, 253))
+    for path in journal.files if journal else ():
+        for node in journal.nodes if journal else ():
+            yield Removal("File", printable(path, 256), "found", node=printable(node, 253))
     yield from (Removal("Pod", name, "found") for name in left.pods)
     yield from (Removal("ConfigMap", name, "found") for name in left.config_maps)
 

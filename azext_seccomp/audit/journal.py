@@ -24,13 +24,6 @@ _KEY = "journal.json"
 _RENEWED = "aks-seccomp/renewed"
 
 
-class JournalFile(msgspec.Struct, frozen=True):
-    """A profile file, by its path below the kubelet's seccomp directory, and the nodes that may have got it."""
-
-    path: str
-    nodes: tuple[str, ...]
-
-
 class JournalObject(msgspec.Struct, frozen=True):
     """An object that the session applies. ``uid`` is empty as long as it is not known whether it was created."""
 
@@ -51,7 +44,9 @@ class JournalObject(msgspec.Struct, frozen=True):
 class Journal(msgspec.Struct, frozen=True):
     """What a session makes outside the namespace of this extension; what is inside carries its label.
 
-    ``kept``: the user asked for what was applied to stay.
+    :param files: paths of profile files below the kubelet's seccomp directory.
+    :param nodes: that may have got them.
+    :param kept: the user asked for what was applied to stay.
     """
 
     session: str
@@ -59,7 +54,8 @@ class Journal(msgspec.Struct, frozen=True):
     command: str
     started_at: str
     installer_image: str
-    files: tuple[JournalFile, ...] = ()
+    files: tuple[str, ...] = ()
+    nodes: tuple[str, ...] = ()
     objects: tuple[JournalObject, ...] = ()
     kept: bool = False
 

@@ -17,7 +17,7 @@ from azext_seccomp.audit import manifest_objects
 from azext_seccomp.audit.advice import advice
 from azext_seccomp.audit.heartbeat import heartbeat
 from azext_seccomp.audit.interrupts import Interrupts
-from azext_seccomp.audit.journal import Journal, JournalFile
+from azext_seccomp.audit.journal import Journal
 from azext_seccomp.audit.notes import notes
 from azext_seccomp.audit.plan import Cluster, Listener, Plan
 from azext_seccomp.audit.report import Run, build
@@ -136,7 +136,8 @@ class AuditSession:
             command="audit",
             started_at=utc_millisecond(time.time_ns()),
             installer_image=self._plan.images.installer,
-            files=(JournalFile(self._file.path, tuple(node.name for node in nodes)),),
+            files=(self._file.path,),
+            nodes=tuple(node.name for node in nodes),
             objects=manifest_objects.planned(objects),
         )
         journals.write(self._kube, self._journal)

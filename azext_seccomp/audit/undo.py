@@ -4,13 +4,13 @@
 """Takes away what a session's journal names: the end of every run, and of those that were killed."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
 from azext_seccomp.audit import journal as journals
-from azext_seccomp.audit.journal import Journal, JournalFile, JournalObject
+from azext_seccomp.audit.journal import Journal, JournalObject
 from azext_seccomp.cluster.interface import PODS, Kube
 from azext_seccomp.cluster.namespace import SESSION_LABEL, selector
 from azext_seccomp.cluster.pods import remove_session
@@ -21,7 +21,7 @@ from azext_seccomp.gadget.manifest import STOP_GRACE_SECONDS
 from azext_seccomp.node.inventory import Node, choose
 from azext_seccomp.node.manifest import ROLE as INSTALLER
 from azext_seccomp.node.paths import own_path
-from azext_seccomp.node.placement import remove
+from azext_seccomp.node.placement import MAX_FILES, NodeOutcome, remove
 from azext_seccomp.node.users import users_of
 from azext_seccomp.progress import Progress, Silent
 from azext_seccomp.workload.manifest import ROLE as WORKLOAD
@@ -73,8 +73,7 @@ def undo(
             _end_pods(kube, journal)
     progress.step("Removing the pods")
     remove_own_pods(kube, journal.session)
-    for file in journal.files:
-        removals += _remove_file(kube, journal, file, nodes, installer_image or journal.installer_image, progress)
+    removals += _remove_files(kube, journal, nodes, installer_image or journal.installer_image, progress)
     if not any(one.status == "failed" for one in removals):
         journals.delete(kube, journal.session)
     return removals
@@ -140,40 +139,57 @@ def _end_pods(kube: Kube, journal: Journal) -> None:
         time.sleep(_POLL_SECONDS)
 
 
-def _remove_file(
-    kube: Kube, journal: Journal, file: JournalFile, nodes: Sequence[Node], image: str, progress: Progress
-) -> list[Removal]:
-    wanted = set(file.nodes)
+def _remove_files(kube: Kube, journal: Journal, nodes: Sequence[Node], image: str, progress: Progress) -> list[Removal]:
+    """All files that nobody uses any more, in one go."""
+    wanted = set(journal.nodes)
     there = [node for node in nodes if node.name in wanted]
-    if not there:
+    if not there or not journal.files:
         return []  # the nodes are gone, and their disks with them
     try:
-        path = own_path(file.path)
-        kept = _needed_by(kube, journal.session, path, there)
-        if kept:
-            return [Removal("File", path, "kept", kept)]
+        paths = [own_path(path) for path in journal.files]
+        kept = _needed(kube, journal.session, paths, there)
+        removals = [Removal("File", path, "kept", why) for path, why in kept.items()]
+        unused = [path for path in paths if path not in kept]
+        if not unused:
+            return removals
         chosen = choose(there)
-        outcomes = remove(kube, journal.session, chosen.usable, [path], image=image, progress=progress)
+        for first in range(0, len(unused), MAX_FILES):
+            some = unused[first : first + MAX_FILES]
+            outcomes = remove(kube, journal.session, chosen.usable, some, image=image, progress=progress)
+            removals += map(_file_removal, outcomes)
     except SeccompError as error:
-        return [Removal("File", printable(file.path, 256), "failed", printable(str(error), 500))]
-    removals = [
-        Removal("File", path, one.status if one.status in ("removed", "absent") else "failed", one.detail, one.node)
-        for one in outcomes
-    ]
-    return removals + [Removal("File", path, "failed", reason, node.name) for node, reason in chosen.skipped]
+        return [_failed_file(path, str(error)) for path in journal.files]
+    return removals + [_failed_file(path, reason, node.name) for node, reason in chosen.skipped for path in unused]
 
 
-def _needed_by(kube: Kube, session: str, path: str, nodes: Iterable[Node]) -> str:
-    """Who still uses the file: pods, or other sessions that audit the same profile."""
-    pods = sorted({f"{one.namespace}/{one.pod}" for one in users_of(kube, (node.name for node in nodes), [path])})
-    if pods:
+def _file_removal(one: NodeOutcome) -> Removal:
+    status: RemovalStatus = "removed" if one.status == "removed" else "absent" if one.status == "absent" else "failed"
+    return Removal("File", one.path, status, one.detail, one.node)
+
+
+def _failed_file(path: str, why: str, node: str = "") -> Removal:
+    return Removal("File", printable(path, 256), "failed", printable(why, 500), node)
+
+
+def _needed(kube: Kube, session: str, paths: Sequence[str], nodes: Sequence[Node]) -> dict[str, str]:
+    """The files that somebody still uses, and who: pods, or other sessions that audit the same profile."""
+    needed: dict[str, str] = {}
+    for path, pods in _pods_by_file(kube, paths, nodes).items():
         more = f" and {len(pods) - _USERS_SHOWN} more" if len(pods) > _USERS_SHOWN else ""
-        return printable(f"pods use it: {', '.join(pods[:_USERS_SHOWN])}{more}", 500)
+        needed[path] = printable(f"pods use it: {', '.join(pods[:_USERS_SHOWN])}{more}", 500)
     for found in journals.list_all(kube):
         try:
             other = journals.decode(found)
         except InvalidInput:
             continue
-        if other.session != session and any(file.path == path for file in other.files):
-            return f"session {other.session} uses it"
-    return ""
+        if other.session != session:
+            for path in set(paths).intersection(other.files):
+                needed.setdefault(path, f"session {other.session} uses it")
+    return needed
+
+
+def _pods_by_file(kube: Kube, paths: Sequence[str], nodes: Sequence[Node]) -> dict[str, list[str]]:
+    found: dict[str, set[str]] = {}
+    for one in users_of(kube, (node.name for node in nodes), paths):
+        found.setdefault(one.path, set()).add(f"{one.namespace}/{one.pod}")
+    return {path: sorted(pods) for path, pods in found.items()}

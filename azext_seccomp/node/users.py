@@ -54,14 +54,17 @@ def require_unused(kube: Kube, nodes: Sequence[Node], paths: Sequence[str] | Non
 
 
 def users_of(kube: Kube, nodes: Iterable[str], paths: Iterable[str] | None) -> list[User]:
-    """The pods on these nodes that ask for one of the files (for any file of ours when ``paths`` is None)."""
+    """The pods on these nodes that ask for one of the files (for any file of ours when ``paths`` is None).
+
+    Pods that are being deleted do not count: the kubelet creates none of their containers again.
+    """
     wanted = None if paths is None else frozenset(paths)
     where = frozenset(nodes)
     users: list[User] = []
     for pod in kube.list(PODS.path(), fields=_ALIVE):
         spec = pod.get("spec") or {}
         node = spec.get("nodeName", "")
-        if node not in where:
+        if node not in where or "deletionTimestamp" in pod["metadata"]:
             continue
         for path in sorted(set(_profiles(spec))):
             if path.startswith(f"{OWN_DIRECTORY}/") if wanted is None else path in wanted:

@@ -13,7 +13,7 @@ import pytest
 from azext_seccomp.audit import journal as journals
 from azext_seccomp.audit.cleanup import Cleaned, clean, find, rows
 from azext_seccomp.audit.heartbeat import heartbeat
-from azext_seccomp.audit.journal import Journal, JournalFile, JournalObject
+from azext_seccomp.audit.journal import Journal, JournalObject
 from azext_seccomp.audit.undo import Removal, undo
 from azext_seccomp.cluster.interface import CONFIG_MAPS, NAMESPACES, PODS, JsonObject
 from azext_seccomp.cluster.namespace import NAMESPACE, ensure_namespace, labels
@@ -35,8 +35,7 @@ def cluster(tmp_path: Path) -> FakeCluster:
 
 
 def journal(session: str = S1, **more: Any) -> Journal:
-    files = (JournalFile(PATH, ("n1", "gone")),)
-    fields = {"version": journals.VERSION, "files": files, **more}
+    fields = {"version": journals.VERSION, "files": (PATH,), "nodes": ("n1", "gone"), **more}
     return Journal(session, command="audit", started_at="2026-11-28T09:00:00.000Z", installer_image="busybox", **fields)
 
 
@@ -83,7 +82,7 @@ class TestUndo:
 
     @pytest.mark.parametrize("path", ["../../etc/passwd.json", "others.json", "aks-seccomp/../x.json"])
     def test_a_file_that_is_not_ours_is_never_touched(self, cluster: FakeCluster, path: str) -> None:
-        (removal,) = undo(cluster, journal(files=(JournalFile(path, ("n1",)),)), N1)
+        (removal,) = undo(cluster, journal(files=(path,)), N1)
         assert removal.status == "failed"
         assert not cluster.made("create", "pods")
 
@@ -269,7 +268,7 @@ class TestCleanup:
             cleaned(cluster, session=S1)
 
     def test_what_fails_is_told_and_the_next_session_still_cleaned(self, cluster: FakeCluster) -> None:
-        journals.write(cluster, journal(files=(JournalFile("../x", ("n1",)),)))
+        journals.write(cluster, journal(files=("../x",)))
         journals.write(cluster, journal(S2))
         assert [(one.session, one.status) for one in cleaned(cluster)] == [(S1, "partly"), (S2, "removed")]
         assert list(find(cluster)) == [S1]

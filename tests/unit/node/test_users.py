@@ -42,6 +42,8 @@ def test_pods_that_ended_or_are_elsewhere_use_nothing() -> None:
     add_pod(kube, "failed", "n1", phase="Failed", **localhost(WEB))
     add_pod(kube, "elsewhere", "n3", **localhost(WEB))
     add_pod(kube, "not-bound", "", **localhost(WEB))
+    ending = {"metadata": {"name": "ending", "deletionTimestamp": "2026-11-28T09:00:00Z"}}
+    kube.add(PODS.path("apps"), {**ending, "spec": {"nodeName": "n1", "containers": [], **localhost(WEB)}})
     require_unused(kube, NODES, [WEB])
 
 
