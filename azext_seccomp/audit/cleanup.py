@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from azext_seccomp.audit import journal as journals
 from azext_seccomp.audit.heartbeat import LEASE_SECONDS
 from azext_seccomp.audit.journal import Journal
-from azext_seccomp.audit.undo import Removal, remove_own_pods, undo
+from azext_seccomp.audit.removal import Removal
+from azext_seccomp.audit.undo import remove_own_pods, undo
 from azext_seccomp.cluster.interface import CONFIG_MAPS, PODS, JsonObject, Kube
 from azext_seccomp.cluster.namespace import NAMESPACE, ROLE_LABEL, SESSION_LABEL, release_namespace, selector
 from azext_seccomp.cluster.text import printable

@@ -6,7 +6,7 @@
 from collections.abc import Iterable, Sequence
 
 from azext_seccomp.audit.plan import Cluster
-from azext_seccomp.audit.undo import Removal
+from azext_seccomp.audit.removal import Removal
 
 _FAILED_SHOWN = 3
 

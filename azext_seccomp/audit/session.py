@@ -20,10 +20,11 @@ from azext_seccomp.audit.interrupts import Interrupts
 from azext_seccomp.audit.journal import Journal
 from azext_seccomp.audit.notes import notes
 from azext_seccomp.audit.plan import Cluster, Listener, Plan
+from azext_seccomp.audit.removal import Removal
 from azext_seccomp.audit.report import Run, build
 from azext_seccomp.audit.ruling import ProfileRule
 from azext_seccomp.audit.targets import Targets
-from azext_seccomp.audit.undo import Removal, remove_own_pods, undo
+from azext_seccomp.audit.undo import remove_own_pods, undo
 from azext_seccomp.audit.verdict import NodeCoverage, Workload
 from azext_seccomp.audit.watch import Watch, Watched, gadget_options
 from azext_seccomp.cluster.interface import JsonObject, Kube

@@ -6,11 +6,10 @@
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Literal
 
 from azext_seccomp.audit import journal as journals
 from azext_seccomp.audit.journal import Journal, JournalObject
+from azext_seccomp.audit.removal import Removal, RemovalStatus
 from azext_seccomp.cluster.interface import PODS, Kube
 from azext_seccomp.cluster.namespace import SESSION_LABEL, selector
 from azext_seccomp.cluster.pods import remove_session
@@ -30,23 +29,6 @@ POD_GRACE_SECONDS = 5
 _PODS_GONE_SECONDS = 60.0
 _POLL_SECONDS = 0.3
 _USERS_SHOWN = 3
-
-RemovalStatus = Literal["removed", "absent", "kept", "failed", "found"]
-
-
-@dataclass(frozen=True, slots=True)
-class Removal:
-    """What became of one thing that a session made.
-
-    ``kind``: a Kubernetes kind, or ``File`` (``name`` is its path) on ``node``. ``status``: ``removed``; ``absent``
-    (was not there); ``kept`` (somebody still uses it); ``failed``; ``found`` (only looked at).
-    """
-
-    kind: str
-    name: str
-    status: RemovalStatus
-    detail: str = ""
-    node: str = ""
 
 
 def undo(

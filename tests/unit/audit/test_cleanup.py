@@ -14,7 +14,8 @@ from azext_seccomp.audit import journal as journals
 from azext_seccomp.audit.cleanup import Cleaned, clean, find, rows
 from azext_seccomp.audit.heartbeat import heartbeat
 from azext_seccomp.audit.journal import Journal, JournalObject
-from azext_seccomp.audit.undo import Removal, undo
+from azext_seccomp.audit.removal import Removal
+from azext_seccomp.audit.undo import undo
 from azext_seccomp.cluster.interface import CONFIG_MAPS, NAMESPACES, PODS, JsonObject
 from azext_seccomp.cluster.namespace import NAMESPACE, ensure_namespace, labels
 from azext_seccomp.errors import Forbidden, InvalidInput, NotFound
