@@ -29,7 +29,15 @@ PROFILE = {
     "defaultAction": "SCMP_ACT_ALLOW",
     "syscalls": [{"names": ["mkdir", "unshare", "gettid"], "action": "SCMP_ACT_LOG"}],
 }
-GETTID, MKDIR = 186, 83
+CANARY = {
+    "defaultAction": "SCMP_ACT_ALLOW",
+    "flags": ["SECCOMP_FILTER_FLAG_LOG"],
+    "syscalls": [
+        {"names": ["mkdir"], "action": "SCMP_ACT_ERRNO"},
+        {"names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": 38},
+    ],
+}
+GETTID, MKDIR, CLONE3 = 186, 83, 435
 
 
 class Cluster:
@@ -39,6 +47,12 @@ class Cluster:
         self.stand = stand
         self.namespace = f"stand-{uuid.uuid4().hex[:8]}"
         self.profile = f"{self.namespace}.json"
+
+    def place(self, profile: dict[str, Any]) -> None:
+        """Make it the profile that ``workload`` runs under, on both nodes."""
+        for node in (1, 2):
+            place = ("sh", "-c", 'cat > "/var/lib/kubelet/seccomp/$1"', "place", self.profile)
+            self.stand.node_exec(node, *place, stdin=json.dumps(profile).encode())
 
     def kubectl(self, *argv: str, check: bool = True, stdin: bytes | None = None) -> tuple[int, str, str]:
         command = ("kubectl", "--kubeconfig", self.stand.kubeconfig, "--namespace", self.namespace, *argv)
@@ -94,7 +108,7 @@ class Cluster:
         return pod
 
     def workload(self, node: int, *command: str, user: int = 0, image: str = TOOLS) -> dict[str, Any]:
-        """A pod under the test's audit profile."""
+        """A pod under the test's profile."""
         pod = self._pod(node, {"name": "calls", "image": image, "command": list(command)})
         pod["spec"]["securityContext"] = {
             "runAsUser": user,
@@ -136,9 +150,7 @@ def cluster(stand: Stand) -> Iterator[Cluster]:
     cluster = Cluster(stand)
     cluster.kubectl("create", "namespace", cluster.namespace)
     wait_for(lambda: cluster.kubectl("get", "serviceaccount", "default", check=False)[0] == 0, "service account")
-    for node in (1, 2):
-        place = ("sh", "-c", 'cat > "/var/lib/kubelet/seccomp/$1"', "place", cluster.profile)
-        stand.node_exec(node, *place, stdin=json.dumps(PROFILE).encode())
+    cluster.place(PROFILE)
     yield cluster
     for node in (1, 2):
         stand.node_exec(node, "rm", "-f", f"/var/lib/kubelet/seccomp/{cluster.profile}")
@@ -230,6 +242,24 @@ class TestEvents:
         cluster.kubectl("exec", name, "--", "syscaller", "mkdir", "mkdir")
         wait_for(lambda: len(cluster.events(collector)) >= 2, "events")
         assert [event["proc"]["comm"] for event in cluster.events(collector)] == ["syscaller"] * 2
+
+    def test_denials_are_events_under_the_flag_that_logs_them(self, cluster: Cluster, user: int) -> None:
+        """On the node whose runc takes the flag; that of the other one refuses the container."""
+        cluster.place(CANARY)
+        collector = cluster.run_collector(2)
+        with cluster.stand.audit_records() as stream:
+            denied = cluster.create(cluster.workload(2, "syscaller", "mkdir*2", "clone3", "sleep=1", user=user))
+            refused = cluster.create(cluster.workload(1, "syscaller", "mkdir"))
+            assert cluster.exit_code(denied) == 0
+            assert cluster.exit_code(refused) == 128
+            kernel = [(record.pid, record.syscall, record.code) for record in stream.records(user=user)]
+        assert cluster.log(denied)[:2] == ["mkdir = -1 Operation not permitted", "clone3 = -1 Function not implemented"]
+        assert "seccomp flags are not yet supported by runc" in cluster.state(refused)["terminated"]["message"]
+        assert [syscall for _, syscall, _ in kernel] == [MKDIR, MKDIR, CLONE3]
+        wait_for(lambda: len(cluster.events(collector)) >= len(kernel), "events")
+        events = cluster.events(collector)
+        assert [(e["proc"]["pid"], e["syscall_raw"], e["code_raw"]) for e in events] == kernel
+        assert {event["code"] for event in events} == {"SECCOMP_RET_ERRNO"}
 
     def test_a_burst_that_overruns_the_buffer_is_reported(self, cluster: Cluster, user: int) -> None:
         collector = cluster.run_collector(1, image=IG_LOSSY)

@@ -75,8 +75,8 @@ class Layout:
 
     @property
     def newer_runtime(self) -> Path:
-        """containerd and runc of the next Debian release."""
-        return self.cache / "runtime" / "trixie"
+        """containerd and runc of newer Debian releases."""
+        return self.cache / "runtime" / "newer"
 
     @property
     def cni_data(self) -> Path:

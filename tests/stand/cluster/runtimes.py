@@ -1,13 +1,17 @@
 # --------------------------------------------------------------------------------------------
 # Copyright (c) the az-aks-seccomp authors. Licensed under the MIT License.
 # --------------------------------------------------------------------------------------------
-"""The container runtimes of the nodes: this Debian release's on odd nodes, the next release's on even ones.
+"""The container runtimes of the nodes: this Debian release's on odd nodes, newer ones on even nodes.
 
-Two containerd versions in one cluster are what an operator meets between node pools, and RuntimeDefault differs
-between them. containerd of the next release runs on this libc; its runc wants a newer one and gets that release's
-loader and libraries beside it.
+Two runtimes in one cluster are what an operator meets between node pools. RuntimeDefault differs between the two
+containerd versions, and only the newer runc takes the flags of a seccomp filter (from 1.2 on; Debian 12 has 1.1).
+
+The newer containerd is that of Debian 13, which runs on this libc and still speaks to this kubelet (2.x does not). Its
+own runc is 1.1 as well, so runc comes from the release after it, with the loader and the libraries that it wants beside
+it. As long as that release is being prepared its versions move on; should it lack runc for a while, unstable has it.
 """
 
+import json
 import logging
 import shutil
 import tempfile
@@ -16,10 +20,12 @@ from pathlib import Path
 
 from .layout import Layout
 from .packages import PrivateLists, archives, ensure_installed
-from .shell import StandError, environment, run
+from .shell import StandError, environment, output, run
 
-NEWER_SUITE = "trixie"
+CONTAINERD_SUITE = "trixie"
+RUNC_SUITES = ("forky", "sid")
 CONTAINERD_PROGRAMS = ("containerd", "ctr", "containerd-shim-runc-v2")
+LOG_FLAG = "SECCOMP_FILTER_FLAG_LOG"
 
 log = logging.getLogger(__name__)
 
@@ -58,48 +64,81 @@ def _installed(program: str) -> Path:
 
 
 def ensure_newer(layout: Layout) -> None:
-    """Put the next release's containerd and runc into the cache.
+    """Put the newer containerd and runc into the cache.
 
-    :raises StandError: that release's archive cannot be reached.
+    :raises StandError: the archives cannot be reached, or have no runc that is new enough.
     """
     target = layout.newer_runtime
     if target.is_dir():
         return
     ensure_installed("patchelf")
-    log.info("fetching containerd and runc of Debian %s", NEWER_SUITE)
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent) as temporary:
         work = Path(temporary)
-        unpacked = _unpack(work, "containerd", "runc", "libc6", "libseccomp2")
         finished = work / "finished"
-        _assemble(unpacked, finished, target)
+        (finished / "lib").mkdir(parents=True)
+        _take_containerd(_unpack(work / "containerd", CONTAINERD_SUITE, "containerd"), finished)
+        _take_runc(_unpack_runc(work), finished)
+        _require_log_flag(finished)
+        _set_loader(finished / "runc", target / "lib")
         finished.rename(target)
     for program in ("containerd", "runc"):
-        run(target / program, "--version")
+        log.info("the newer node has %s", output(target / program, "--version").splitlines()[0])
 
 
-def _unpack(work: Path, *packages: str) -> Path:
+def _unpack_runc(work: Path) -> Path:
+    """runc with its libraries, from the first suite that has it."""
+    refusals = []
+    for suite in RUNC_SUITES:
+        try:
+            return _unpack(work / suite, suite, "runc", "libc6", "libseccomp2")
+        except StandError as error:
+            refusals.append(str(error))
+    raise StandError("; ".join(refusals))
+
+
+def _unpack(work: Path, suite: str, *packages: str) -> Path:
+    """The files of packages, below a directory of their own."""
     main = next((one for one in archives() if "-" not in one.suite), None)
     if main is None:
         raise StandError("apt is configured with no main archive of this Debian release")
+    log.info("fetching %s of Debian %s", packages[0], suite)
     try:
-        lists = PrivateLists(work / "apt", [f"deb {main.uri} {NEWER_SUITE} {main.component}"])
+        lists = PrivateLists(work / "apt", [f"deb {main.uri} {suite} {main.component}"])
         files = lists.download(work, *packages)
     except StandError as error:
-        raise StandError(f"the second node needs containerd and runc of Debian {NEWER_SUITE}: {error}") from error
+        raise StandError(f"the second node needs {packages[0]} of Debian {suite}: {error}") from error
     for file in files:
         run("dpkg-deb", "-x", file, work / "root")
     return work / "root"
 
 
-def _assemble(unpacked: Path, directory: Path, final: Path) -> None:
-    """Copy programs and libraries; ``final`` is the path at which they will run: runc names its loader by it."""
-    (directory / "lib").mkdir(parents=True)
+def _take_containerd(unpacked: Path, directory: Path) -> None:
     for program in CONTAINERD_PROGRAMS:
         shutil.copy2(unpacked / "usr" / "bin" / program, directory)
+
+
+def _take_runc(unpacked: Path, directory: Path) -> None:
     shutil.copy2(unpacked / "usr" / "sbin" / "runc", directory)
     for pattern in ("ld-linux-*.so.*", "libc.so.6", "libseccomp.so.2"):
         for library in (unpacked / "usr" / "lib").glob(f"*-linux-gnu/{pattern}"):
             shutil.copy2(library, directory / "lib")
-    loader = next((directory / "lib").glob("ld-linux-*"))
-    run("patchelf", "--set-interpreter", final / "lib" / loader.name, "--set-rpath", final / "lib", directory / "runc")
+
+
+def _require_log_flag(directory: Path) -> None:
+    """:raises StandError: this runc does not say that it takes the flag that logs denials."""
+    features = json.loads(
+        output(_loader(directory / "lib"), "--library-path", directory / "lib", directory / "runc", "features")
+    )
+    if LOG_FLAG not in features.get("linux", {}).get("seccomp", {}).get("supportedFlags", []):
+        raise StandError(f"the newer runc does not know {LOG_FLAG}; 1.2 or later is needed")
+
+
+def _set_loader(program: Path, libraries: Path) -> None:
+    """``libraries`` is where they will be: a program names its loader by an absolute path."""
+    loader = libraries / _loader(program.parent / "lib").name
+    run("patchelf", "--set-interpreter", loader, "--set-rpath", libraries, program)
+
+
+def _loader(libraries: Path) -> Path:
+    return next(libraries.glob("ld-linux-*"))
