@@ -20,10 +20,21 @@ long-summary: >
     nodes as long as pods use it; the result then names the command that removes it.
 
 
+    RuntimeDefault depends on the containerd and the architecture of the node and on the capabilities of the container:
+    every container gets the variant of its own, whichever node it runs on. --containerd-version asks about another
+    containerd than that of the nodes, such as that of the next upgrade. The same holds for files in Docker's format.
+
+
     An audit profile allows what it logs: a workload that was confined before is confined less while it is audited.
 examples:
   - name: Audit a manifest for up to five minutes and show what the profile would block.
     text: az aks seccomp audit -g MyResourceGroup -n MyCluster --profile web.json --manifest web.yaml -o table
+  - name: Find out what RuntimeDefault would block, as the containerd of each node has it.
+    text: az aks seccomp audit -g MyResourceGroup -n MyCluster --profile RuntimeDefault --manifest web.yaml -o table
+  - name: Find out what it would block after an upgrade of the nodes to containerd 2.0.
+    text: >
+        az aks seccomp audit -g MyResourceGroup -n MyCluster --profile RuntimeDefault --containerd-version 2.0.7
+        --manifest web.yaml -o table
   - name: Watch for two minutes while you run the workload yourself, with each call as it is made.
     text: >
         az aks seccomp audit -g MyResourceGroup -n MyCluster --profile web.json --duration 2m --follow

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from azure.cli.core.commands.parameters import get_enum_type
 from knack.arguments import CLIArgumentType
 
+from azext_seccomp._params_profile import DEPENDENCIES, PROFILE
+
 if TYPE_CHECKING:
     from azext_seccomp import SeccompCommandsLoader
 
@@ -40,8 +42,21 @@ def _audit(loader: SeccompCommandsLoader) -> None:
     with loader.argument_context("aks seccomp audit") as context:
         context.argument(
             "profile",
-            help="File with the profile that is to be enforced, as runtime-spec JSON; - reads standard input. "
-            "What it denies is logged for the audit and let through.",
+            arg_type=PROFILE,
+            help=f"The profile that is to be enforced; what it denies is logged for the audit and let through. "
+            f"{PROFILE.settings['help']}",
+        )
+        context.argument(
+            "containerd_version",
+            arg_type=DEPENDENCIES["containerd_version"],
+            help="Version of containerd whose RuntimeDefault is meant, such as that of the next upgrade, for example "
+            "2.0.7. Default: that of each node.",
+        )
+        context.argument(
+            "docker_format",
+            arg_type=DEPENDENCIES["docker_format"],
+            help="Read the file in Docker's format (archMap, includes, excludes, minKernel) and render it for each "
+            "node and the capabilities of each container.",
         )
         context.argument(
             "namespace",

@@ -12,6 +12,7 @@ from azure.cli.core.azclierror import MutuallyExclusiveArgumentError, RequiredAr
 
 def validate_audit(namespace: Namespace) -> None:
     """``audit`` takes either the pods that a manifest makes, or those that are selected."""
+    _validate_dependencies(namespace)
     if namespace.namespace and namespace.all_namespaces:
         raise MutuallyExclusiveArgumentError("--namespace cannot be used together with --all-namespaces.")
     if namespace.manifest and (namespace.selector or namespace.pod_name or namespace.all_namespaces):
@@ -21,6 +22,23 @@ def validate_audit(namespace: Namespace) -> None:
         )
     if namespace.manifest == "-" and namespace.profile == "-":
         raise MutuallyExclusiveArgumentError("--manifest and --profile cannot both be read from standard input.")
+
+
+def _validate_dependencies(namespace: Namespace) -> None:
+    """Options that the profile does not depend on would be passed over in silence."""
+    from azext_seccomp.profile.source import is_runtime_default
+
+    of_containerd = is_runtime_default(namespace.profile)
+    if namespace.containerd_version and not of_containerd:
+        raise MutuallyExclusiveArgumentError(
+            "--containerd-version cannot be used together with a file.",
+            recommendation="It tells which RuntimeDefault is meant: --profile RuntimeDefault.",
+        )
+    if namespace.docker_format and of_containerd:
+        raise MutuallyExclusiveArgumentError(
+            "--docker-format cannot be used together with RuntimeDefault.",
+            recommendation="It tells in which format a file is.",
+        )
 
 
 def validate_removal(namespace: Namespace) -> None:

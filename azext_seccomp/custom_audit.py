@@ -15,13 +15,13 @@ from azext_seccomp._exit import exit_after_output
 from azext_seccomp._files import name_of, read_file
 from azext_seccomp._follow import TerminalListener
 from azext_seccomp._progress import terminal_progress
+from azext_seccomp.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from azext_seccomp.audit.choice import ProfileChoice
     from azext_seccomp.audit.plan import Cluster
-    from azext_seccomp.audit.report import ProfileIdentity
     from azext_seccomp.cluster.arm import ClusterInfo
     from azext_seccomp.cluster.interface import JsonObject
-    from azext_seccomp.profile.model import Profile
 
 EXIT_CODES = {"blocked": 10, "fallback": 11, "inconclusive": 12}
 _SOME_FAILED = 1
@@ -34,6 +34,8 @@ def audit_cluster(
     resource_group_name: str,
     name: str,
     profile: str,
+    containerd_version: str | None = None,
+    docker_format: bool = False,
     namespace: str | None = None,
     all_namespaces: bool = False,
     selector: str | None = None,
@@ -56,11 +58,16 @@ def audit_cluster(
     from azext_seccomp.cluster.namespace import new_session_id
 
     seconds = parse_duration(duration)
-    parsed, identity = _read_profile(profile)
+    choice = _read_choice(profile, containerd_version or "", docker_format)
+    if choice.by_container and manifest is None:
+        raise InvalidInput(
+            f"{choice.identity.name} cannot be audited by watching only.",
+            why="It depends on the capabilities of each container, so there is no one profile to use in all of them.",
+            fix="Give --manifest, for each container to get its own.",
+        )
     defaults = Images()
     plan = Plan(
-        parsed,
-        identity,
+        choice,
         Selection("" if manifest else namespace or "", selector or "", tuple(pod_name or ())),
         seconds,
         nodepools=tuple(nodepool_name or ()),
@@ -123,16 +130,16 @@ def cleanup_cluster(
     return rows(cleaned)
 
 
-def _read_profile(path: str) -> tuple[Profile, ProfileIdentity]:
-    import hashlib
+def _read_choice(word: str, containerd_version: str, docker_format: bool) -> ProfileChoice:
+    from azext_seccomp.audit.choice import DockerProfile, OneProfile, RuntimeDefault
+    from azext_seccomp.profile.source import Options, is_runtime_default, load
 
-    from azext_seccomp.audit.report import ProfileIdentity
-    from azext_seccomp.profile import codec
-
-    content = read_file(path)
-    source = name_of(path)
-    identity = ProfileIdentity(source.rpartition("/")[2], hashlib.sha256(content).hexdigest(), source)
-    return codec.decode(content, source), identity
+    if is_runtime_default(word):
+        return RuntimeDefault(containerd_version)
+    content, source = read_file(word), name_of(word)
+    if docker_format:
+        return DockerProfile(content, source)
+    return OneProfile(load(content, source, Options()), source)
 
 
 def _read_objects(path: str | None) -> tuple[JsonObject, ...]:

@@ -56,7 +56,8 @@ def place_profile(
     image = installer_image or DEFAULT_INSTALLER_IMAGE
     with _cluster(cmd, resource_group_name, name, nodepool_name, admin) as (kube, chosen, session, progress):
         require_sound(parsed, name_of(profile), chosen.usable)
-        outcomes = place(kube, session, chosen.usable, [file], image=image, force=force, progress=progress)
+        placements = [(node, [file]) for node in chosen.usable]
+        outcomes = place(kube, session, placements, image=image, force=force, progress=progress)
     return _outcome_rows(cmd, outcomes, chosen)
 
 

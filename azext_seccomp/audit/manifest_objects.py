@@ -12,6 +12,7 @@ from azext_seccomp.cluster.preflight import ask
 from azext_seccomp.errors import Conflict, Forbidden
 from azext_seccomp.progress import Progress
 from azext_seccomp.workload.manifest import ManifestObject, audited_copy
+from azext_seccomp.workload.templates import PathOf
 
 _ENDING_KINDS = frozenset({"Pod", "Job"})
 _NO_ACCOUNT = "error looking up service account"  # apiserver, plugin/pkg/admission/serviceaccount
@@ -24,7 +25,7 @@ def planned(objects: Sequence[ManifestObject]) -> tuple[JournalObject, ...]:
     return tuple(JournalObject(*one.resource, namespace=one.namespace, name=one.name) for one in objects)
 
 
-def dry_run(kube: Kube, objects: Sequence[ManifestObject], session: str, localhost_profile: str) -> None:
+def dry_run(kube: Kube, objects: Sequence[ManifestObject], session: str, path_of: PathOf) -> None:
     """Let the API server and its policies judge what makes pods, before anything is made. Objects in a namespace that
     the manifest itself makes cannot be asked about.
 
@@ -33,11 +34,11 @@ def dry_run(kube: Kube, objects: Sequence[ManifestObject], session: str, localho
     made = {one.name for one in objects if one.resource.kind == "Namespace"}
     for one in objects:
         if one.makes_pods and one.namespace not in made:
-            ask(kube, one.collection, audited_copy(one, session, localhost_profile))
+            ask(kube, one.collection, audited_copy(one, session, path_of))
 
 
 def create(
-    kube: Kube, objects: Sequence[ManifestObject], session: str, localhost_profile: str, progress: Progress
+    kube: Kube, objects: Sequence[ManifestObject], session: str, path_of: PathOf, progress: Progress
 ) -> tuple[JournalObject, ...]:
     """Create the objects in their order.
 
@@ -49,7 +50,7 @@ def create(
     for number, one in enumerate(objects):
         progress.step("Applying the manifest", number, len(objects))
         try:
-            created = _create(kube, one, audited_copy(one, session, localhost_profile))
+            created = _create(kube, one, audited_copy(one, session, path_of))
         except Conflict as error:
             raise Conflict(f"{one.label} has just been created by somebody else.", why=str(error)) from None
         uid = str(created["metadata"].get("uid", ""))

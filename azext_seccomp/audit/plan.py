@@ -8,13 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from azext_seccomp.audit.report import ProfileIdentity
+from azext_seccomp.audit.choice import ProfileChoice
 from azext_seccomp.cluster.interface import JsonObject
 from azext_seccomp.errors import InvalidInput
 from azext_seccomp.gadget.event import Event
 from azext_seccomp.gadget.manifest import DEFAULT_GADGET_IMAGE, DEFAULT_IG_IMAGE
 from azext_seccomp.node.manifest import DEFAULT_INSTALLER_IMAGE
-from azext_seccomp.profile.model import Profile
 
 MIN_SECONDS = 1
 MAX_SECONDS = 24 * 3600
@@ -57,14 +56,13 @@ class Selection:
 class Plan:
     """One audit.
 
-    :param profile: the profile that is to be enforced; what is placed is its audit variant.
+    :param choice: the profile that is to be enforced; what is placed are its audit variants.
     :param objects: of a manifest to apply, as ``workload.manifest.read_manifest`` returns them; none to watch only.
     :param object_namespace: of those objects that do not say theirs.
     :param keep: leave what was applied, and the profile that it needs.
     """
 
-    profile: Profile
-    identity: ProfileIdentity
+    choice: ProfileChoice
     selection: Selection
     seconds: int
     nodepools: tuple[str, ...] = ()
@@ -78,8 +76,8 @@ class Listener(Protocol):
     """Told of what cannot wait for the report."""
 
     def ready(self, localhost_profile: str, seconds: int) -> None:
-        """Every collector that can watches now, for ``seconds``. Without a manifest it is the user's turn to use the
-        profile.
+        """Every collector that can watches now, for ``seconds``. ``localhost_profile`` is empty when there are several;
+        without a manifest it is the user's turn to use it.
         """
 
     def event(self, event: Event) -> None:

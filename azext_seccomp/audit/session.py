@@ -3,9 +3,8 @@
 # --------------------------------------------------------------------------------------------
 """One audit from beginning to end: the order of its steps, and that everything it makes is removed on every way out."""
 
-import hashlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -20,6 +19,7 @@ from azext_seccomp.audit.interrupts import Interrupts
 from azext_seccomp.audit.journal import Journal
 from azext_seccomp.audit.notes import notes
 from azext_seccomp.audit.plan import Cluster, Listener, Plan
+from azext_seccomp.audit.profile_set import ProfileSet
 from azext_seccomp.audit.removal import Removal
 from azext_seccomp.audit.report import Run, build
 from azext_seccomp.audit.ruling import ProfileRule
@@ -35,13 +35,12 @@ from azext_seccomp.gadget.collectors import Pace
 from azext_seccomp.gadget.manifest import collector_pod
 from azext_seccomp.gadget.timestamps import utc_millisecond
 from azext_seccomp.node.inventory import Chosen, Node, choose, read_nodes
-from azext_seccomp.node.paths import profile_file
 from azext_seccomp.node.placement import NodeOutcome, place
 from azext_seccomp.node.soundness import require_sound
-from azext_seccomp.profile import codec
-from azext_seccomp.profile.variants import to_audit
 from azext_seccomp.progress import Progress
+from azext_seccomp.workload.capabilities import capabilities_of
 from azext_seccomp.workload.manifest import ManifestObject, require_absent, resolve
+from azext_seccomp.workload.templates import containers_of, pod_template
 
 _REASONS_SHOWN = 3
 
@@ -73,10 +72,7 @@ class AuditSession:
         self._listener = listener
         self._progress = progress
         self._pace = pace
-        self._variant = to_audit(plan.profile)
-        content = codec.encode(self._variant.profile)
-        # Files of audits have a directory of their own, so that the end of one never removes what was placed to stay.
-        self._file = profile_file(content, f"audit/{hashlib.sha256(content).hexdigest()[:16]}")
+        self._profiles: ProfileSet
         self._journal: Journal | None = None
         self._removals: list[Removal] = []
 
@@ -88,10 +84,10 @@ class AuditSession:
         self._progress.step("Looking at the nodes")
         nodes = read_nodes(self._kube)
         chosen = choose(nodes, self._plan.nodepools)
-        require_sound(self._variant.profile, self._plan.identity.source, chosen.usable)
+        self._profiles = self._profile_set(chosen.usable)
         objects = resolve(self._kube, self._plan.objects, self._plan.object_namespace)
         require_absent(self._kube, objects)
-        manifest_objects.dry_run(self._kube, objects, self._session, self._file.path)
+        manifest_objects.dry_run(self._kube, objects, self._session, self._path_of)
         with self._interrupts:
             ensure_namespace(self._kube)
             try:
@@ -118,8 +114,24 @@ class AuditSession:
                 stop=self._interrupts.stop,
                 pace=self._pace,
             )
-            watched = watch.run(placed, lambda: self._listener.ready(self._file.path, self._plan.seconds))
+            watched = watch.run(placed, lambda: self._listener.ready(self._only_path(), self._plan.seconds))
         return self._report(chosen, outcomes, targets, watched)
+
+    def _profile_set(self, nodes: Sequence[Node]) -> ProfileSet:
+        templates = [template for one in self._plan.objects if (template := pod_template(one))]
+        capabilities = {capabilities_of(one) for template in templates for one in containers_of(template.spec)}
+        # Files of audits have a directory of their own, so that the end of one never removes what was placed to stay.
+        profiles = ProfileSet(self._plan.choice, nodes, capabilities, mode="audit", directory="audit")
+        for profile, its_nodes in profiles.placed():
+            require_sound(profile, self._plan.choice.identity.source, its_nodes)
+        return profiles
+
+    def _path_of(self, container: Mapping[str, Any]) -> str:
+        return self._profiles.path_for(capabilities_of(container))
+
+    def _only_path(self) -> str:
+        """The ``localhostProfile`` when there is just one."""
+        return next(iter(self._profiles.paths)) if len(self._profiles.paths) == 1 else ""
 
     def _require_admission(self, nodes: Sequence[Node]) -> None:
         """Ask whether collectors would be admitted, before anything is made; installers ask for themselves."""
@@ -137,7 +149,7 @@ class AuditSession:
             command="audit",
             started_at=utc_millisecond(time.time_ns()),
             installer_image=self._plan.images.installer,
-            files=(self._file.path,),
+            files=tuple(sorted(self._profiles.paths)),
             nodes=tuple(node.name for node in nodes),
             objects=manifest_objects.planned(objects),
         )
@@ -149,8 +161,7 @@ class AuditSession:
         outcomes = place(
             self._kube,
             self._session,
-            nodes,
-            [self._file],
+            [(node, self._profiles.files_on(node)) for node in nodes],
             image=self._plan.images.installer,
             force=True,
             progress=self._progress,
@@ -163,12 +174,12 @@ class AuditSession:
                 why="; ".join(reasons[:_REASONS_SHOWN]),
                 fix="An image that cannot be pulled is replaced with --installer-image.",
             )
-        return outcomes
+        return _by_node(outcomes)
 
     def _apply(self, objects: Sequence[ManifestObject]) -> int | None:
         if not objects or self._journal is None:
             return None
-        made = manifest_objects.create(self._kube, objects, self._session, self._file.path, self._progress)
+        made = manifest_objects.create(self._kube, objects, self._session, self._path_of, self._progress)
         self._journal = msgspec.structs.replace(self._journal, objects=made)
         journals.update(self._kube, self._journal)
         return manifest_objects.pods_that_end(objects)
@@ -181,7 +192,7 @@ class AuditSession:
             selection = replace(selection, namespace=namespace, labels=f"{SESSION_LABEL}={self._session}")
         reasons = {node.name: "it runs on a virtual node" for node in nodes if node.virtual}
         reasons |= {node.name: "it runs on Windows, which has no seccomp" for node in nodes if node.os == "windows"}
-        return Targets(self._kube, selection, frozenset({self._file.path}), lambda node: reasons.get(node, ""))
+        return Targets(self._kube, selection, self._profiles.paths, lambda node: reasons.get(node, ""))
 
     @contextmanager
     def _undone(self, nodes: Sequence[Node]) -> Iterator[None]:
@@ -235,13 +246,11 @@ class AuditSession:
             owner = targets.owner_of(namespace, pod)
             return None if owner is None else by_key.get((owner.namespace, owner.kind, owner.name))
 
-        arches = {node.name: node.arch for node in chosen.usable}
-        rule = ProfileRule(self._plan.profile, lambda node: arches.get(node, "amd64"))
         report: dict[str, Any] = build(
             Run(
                 self._session,
                 self._cluster.facts,
-                self._plan.identity,
+                self._plan.choice.identity,
                 "audit",
                 watched.started_ns,
                 watched.ended_ns,
@@ -249,15 +258,15 @@ class AuditSession:
             watched.findings,
             workloads=workloads,
             workload_of=workload_of,
-            rule=rule,
+            rule=ProfileRule(self._profiles, targets.profile_of),
             nodes=_coverage(chosen, outcomes, watched),
             not_auditable=targets.not_auditable(),
             advice=advice,
         )
-        report["profile"]["localhostProfile"] = self._file.path
+        report["profile"] |= {"localhostProfile": self._only_path(), "variants": self._profiles.rows()}
         report["notes"] = notes(
-            variant_notes=() if rule.only_logs else self._variant.notes,
-            only_logs=rule.only_logs,
+            variant_notes=self._profiles.notes,
+            only_logs=self._profiles.only_logs,
             early=watched.early,
             running_before=targets.running_before(),
             nothing_selected=not workloads,
@@ -266,6 +275,15 @@ class AuditSession:
             cluster=self._cluster,
         )
         return report
+
+
+def _by_node(outcomes: Sequence[NodeOutcome]) -> list[NodeOutcome]:
+    """One of each node: of a file that it has not got, if there is one."""
+    worst: dict[str, NodeOutcome] = {}
+    for one in outcomes:
+        if one.node not in worst or not one.ok:
+            worst[one.node] = one
+    return list(worst.values())
 
 
 def _coverage(chosen: Chosen, outcomes: Sequence[NodeOutcome], watched: Watched) -> list[NodeCoverage]:

@@ -8,8 +8,8 @@ files that root owns. It gets no service-account token, and its root file system
 """
 
 import base64
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib import resources
 
 from azext_seccomp.cluster.interface import JsonObject
@@ -37,6 +37,7 @@ class Job:
     :param key: tells the pods of this operation from others of the session; a part of their names.
     :param arguments: of the script, from its verb on.
     :param contents: what the script finds as files 0, 1, 2 …
+    :param of_node: what follows the arguments on single nodes, by their names.
     """
 
     session: str
@@ -44,6 +45,7 @@ class Job:
     arguments: tuple[str, ...]
     contents: tuple[bytes, ...]
     image: str = DEFAULT_INSTALLER_IMAGE
+    of_node: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def script() -> bytes:
@@ -86,7 +88,7 @@ def installer_pod(job: Job, node: Node, name: str, maps: Sequence[JsonObject]) -
             "enableServiceLinks": False,
             "securityContext": {"runAsUser": 0, "runAsGroup": 0, "seccompProfile": {"type": "RuntimeDefault"}},
             "tolerations": tolerations(node.taints),
-            "containers": [_container(job)],
+            "containers": [_container(job, node)],
             "volumes": [
                 {"name": "seccomp", "hostPath": {"path": SECCOMP_DIRECTORY, "type": "DirectoryOrCreate"}},
                 {"name": "content", "projected": {"sources": [_source(one) for one in maps]}},
@@ -95,12 +97,13 @@ def installer_pod(job: Job, node: Node, name: str, maps: Sequence[JsonObject]) -
     }
 
 
-def _container(job: Job) -> JsonObject:
+def _container(job: Job, node: Node) -> JsonObject:
+    arguments = (*job.arguments, *job.of_node.get(node.name, ()))
     return {
         "name": CONTAINER,
         "image": job.image,
         "imagePullPolicy": "IfNotPresent",
-        "command": ["sh", f"{_CONTENT}/{_SCRIPT}", _ROOT, _CONTENT, _ANSWER, job.session, *job.arguments],
+        "command": ["sh", f"{_CONTENT}/{_SCRIPT}", _ROOT, _CONTENT, _ANSWER, job.session, *arguments],
         "securityContext": {
             "privileged": False,
             "allowPrivilegeEscalation": False,

@@ -3,9 +3,11 @@
 # --------------------------------------------------------------------------------------------
 """Profile files on the nodes: placed, listed, removed, on all nodes at once."""
 
+import hashlib
 import secrets
 import threading
-from collections.abc import Iterable, Sequence
+from collections import defaultdict, deque
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -71,33 +73,37 @@ class NodeListing:
 def place(
     kube: Kube,
     session: str,
-    nodes: Sequence[Node],
-    files: Sequence[ProfileFile],
+    placements: Sequence[tuple[Node, Sequence[ProfileFile]]],
     *,
     image: str = DEFAULT_INSTALLER_IMAGE,
     force: bool = False,
     progress: Progress | None = None,
     stop: threading.Event | None = None,
 ) -> list[NodeOutcome]:
-    """Make every file be on every node, with exactly its content, read back there. The namespace has to exist.
+    """Make every node have its files, each with exactly its content, read back there. The namespace has to exist.
 
     The API server does not know which nodes have a file, so each gets an installer, which looks first: a file that is
     there already is not written again; one of the same name with another content is replaced with ``force`` only.
 
+    :param placements: nodes, none twice, each with the files that it is to have. One path may have another content on
+        another node.
     :return: the outcomes by node, then by file, in the orders given.
-    :raises InvalidInput: no file, more than ``MAX_FILES``, or two for one path.
+    :raises InvalidInput: no file for a node, more than ``MAX_FILES``, or two for one path.
     :raises SeccompError: as ``run_installers``.
     """
-    if not 0 < len(files) <= MAX_FILES:
-        raise InvalidInput(f"{len(files)} files were given; 1 to {MAX_FILES} can be placed at once.")
-    if len({one.path for one in files}) != len(files):
-        raise InvalidInput("Two of the files have the same path.")
-    arguments = ["place", "force" if force else "keep"]
-    for number, one in enumerate(files):
-        arguments += [str(number), own_path(one.path), one.sha256]
-    job = _job(session, arguments, image, tuple(one.content for one in files))
+    contents = _Contents()
+    of_node = {node.name: [_numbered(one, contents) for one in _checked(files)] for node, files in placements}
+    job = Job(
+        session,
+        secrets.token_hex(2),
+        ("place", "force" if force else "keep"),
+        contents.all(),
+        image,
+        {name: tuple(word for words in told for word in words) for name, told in of_node.items()},
+    )
+    nodes = [node for node, _ in placements]
     answers = run_installers(kube, job, nodes, progress=progress or Silent(), step="Placing on the nodes", stop=stop)
-    return _outcomes(answers, [one.path for one in files])
+    return _outcomes(answers, {name: [(int(words[0]), words[1]) for words in told] for name, told in of_node.items()})
 
 
 def list_files(
@@ -145,19 +151,52 @@ def remove(
     answers = run_installers(kube, job, nodes, progress=progress or Silent(), step="Removing from the nodes", stop=stop)
     if paths is None:
         return [outcome for one in answers for outcome in _tree_outcomes(one)]
-    return _outcomes(answers, paths)
+    return _outcomes(answers, {node.name: list(enumerate(paths)) for node in nodes})
 
 
-def _job(session: str, arguments: Iterable[str], image: str, contents: tuple[bytes, ...] = ()) -> Job:
-    return Job(session, secrets.token_hex(2), tuple(arguments), contents, image)
+class _Contents:
+    """The different contents of files, numbered in the order in which they come up."""
+
+    def __init__(self) -> None:
+        self._known: dict[bytes, tuple[int, str]] = {}
+
+    def number_and_sha256(self, content: bytes) -> tuple[int, str]:
+        if content not in self._known:
+            self._known[content] = len(self._known), hashlib.sha256(content).hexdigest()
+        return self._known[content]
+
+    def all(self) -> tuple[bytes, ...]:
+        return tuple(self._known)
 
 
-def _outcomes(answers: Iterable[NodeAnswer], paths: Sequence[str]) -> list[NodeOutcome]:
+def _checked(files: Sequence[ProfileFile]) -> Sequence[ProfileFile]:
+    if not 0 < len(files) <= MAX_FILES:
+        raise InvalidInput(f"{len(files)} files were given; 1 to {MAX_FILES} can be placed at once.")
+    if len({one.path for one in files}) != len(files):
+        raise InvalidInput("Two of the files have the same path.")
+    return files
+
+
+def _numbered(one: ProfileFile, contents: _Contents) -> tuple[str, str, str]:
+    """How the installer is told of a file."""
+    number, sha256 = contents.number_and_sha256(one.content)
+    return str(number), own_path(one.path), sha256
+
+
+def _job(session: str, arguments: Iterable[str], image: str) -> Job:
+    return Job(session, secrets.token_hex(2), tuple(arguments), (), image)
+
+
+def _outcomes(answers: Iterable[NodeAnswer], asked: Mapping[str, Sequence[tuple[int, str]]]) -> list[NodeOutcome]:
+    """:param asked: the number and the path of each file that a node was asked about, in this order."""
     outcomes: list[NodeOutcome] = []
     for one in answers:
-        told = {result.number: result for result in one.answer.results} if one.answer else {}
-        for number, path in enumerate(paths):
-            outcomes.append(_outcome(one, path, told.get(number)))
+        told: dict[int, deque[Result]] = defaultdict(deque)
+        for result in one.answer.results if one.answer else ():
+            told[result.number].append(result)
+        # Files with the same content have the same number; the script answers in the order in which it was asked.
+        for number, path in asked[one.node.name]:
+            outcomes.append(_outcome(one, path, told[number].popleft() if told[number] else None))
     return outcomes
 
 

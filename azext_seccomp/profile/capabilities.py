@@ -91,3 +91,12 @@ def normalise(name: str) -> str:
         fix = f"Did you mean {near[0]}?" if near else "See man 7 capabilities for the names there are."
         raise InvalidInput(f"{name} is not a capability.", fix=fix)
     return full
+
+
+def in_words(capabilities: frozenset[str]) -> str:
+    """A bounding set as an operator would ask for it, such as ``default - NET_RAW`` or ``none + NET_BIND_SERVICE``."""
+    bases = {"default": DEFAULT, "none": frozenset[str](), "all": ALL}
+    base = min(bases, key=lambda name: len(bases[name] ^ capabilities))  # the first of several
+    changes = (("+", capabilities - bases[base]), ("-", bases[base] - capabilities))
+    signs = [f"{sign} {name.removeprefix('CAP_')}" for sign, names in changes for name in sorted(names)]
+    return " ".join((base, *signs))

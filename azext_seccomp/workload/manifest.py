@@ -13,7 +13,7 @@ from azext_seccomp.cluster.namespace import labels as session_labels
 from azext_seccomp.cluster.text import printable
 from azext_seccomp.errors import Conflict, InvalidInput, NotFound
 from azext_seccomp.workload.documents import read_documents
-from azext_seccomp.workload.templates import pod_template, put_profile
+from azext_seccomp.workload.templates import PathOf, pod_template, put_profile
 
 MAX_MANIFEST_BYTES = 1024 * 1024
 MAX_OBJECTS = 500
@@ -110,8 +110,8 @@ def require_absent(kube: Kube, objects: Iterable[ManifestObject]) -> None:
         )
 
 
-def audited_copy(one: ManifestObject, session: str, localhost_profile: str) -> JsonObject:
-    """The object as it is applied: every container of its pods under the audit profile, marked as the session's."""
+def audited_copy(one: ManifestObject, session: str, path_of: PathOf) -> JsonObject:
+    """The object as it is applied: every container of its pods under its audit profile, marked as the session's."""
     body = copy.deepcopy(one.body)
     marks = session_labels(session, ROLE)
     _mark(body["metadata"], marks)
@@ -121,7 +121,7 @@ def audited_copy(one: ManifestObject, session: str, localhost_profile: str) -> J
     template = pod_template(body)
     if template is not None:
         _mark(template.metadata, marks)
-        put_profile(template.spec, localhost_profile)
+        put_profile(template.spec, path_of)
     return body
 
 

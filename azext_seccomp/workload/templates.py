@@ -7,7 +7,7 @@ A container's own ``seccompProfile`` beats the pod's (kubelet, ``pkg/kubelet/kub
 ``getSeccompProfile``), so a profile that has to hold is put on containers, not on the pod.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from azext_seccomp.cluster.interface import JsonObject
@@ -16,6 +16,10 @@ CONTAINER_LISTS = ("initContainers", "containers", "ephemeralContainers")
 
 # Where kinds keep the pods that they make: workloads (custom ones too, such as Argo's Rollout), CronJob, PodTemplate.
 _TEMPLATES = (("spec", "template"), ("spec", "jobTemplate", "spec", "template"), ("template",))
+
+
+PathOf = Callable[[Mapping[str, Any]], str]
+"""The ``localhostProfile`` that a container is to have: a path below the kubelet's seccomp directory."""
 
 
 class PodTemplate(NamedTuple):
@@ -47,14 +51,11 @@ def containers_of(spec: Mapping[str, Any]) -> Iterator[JsonObject]:
                 yield container
 
 
-def put_profile(spec: JsonObject, localhost_profile: str) -> None:
-    """Make every container of the spec run under a file of the node; what it had before is gone.
-
-    :param localhost_profile: path below the kubelet's seccomp directory.
-    """
+def put_profile(spec: JsonObject, path_of: PathOf) -> None:
+    """Make every container of the spec run under a file of the node; what it had before is gone."""
     for container in containers_of(spec):
         context = container.get("securityContext")
-        profile = {"type": "Localhost", "localhostProfile": localhost_profile}
+        profile = {"type": "Localhost", "localhostProfile": path_of(container)}
         container["securityContext"] = {**(context if isinstance(context, dict) else {}), "seccompProfile": profile}
 
 

@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 
 import pytest
@@ -102,6 +102,11 @@ def nodes(kube: OfficialClient, stand: Stand) -> list[Node]:
     return [node for node in choose(read_nodes(kube)).usable if node.name in stand.node_names]
 
 
+def on(nodes: Sequence[Node], files: Sequence[ProfileFile]) -> list[tuple[Node, Sequence[ProfileFile]]]:
+    """The same files on each node."""
+    return [(node, files) for node in nodes]
+
+
 def left(kube: OfficialClient, session: str) -> list[str]:
     return [
         one["metadata"]["name"]
@@ -114,7 +119,7 @@ def test_every_node_gets_the_file_and_the_cluster_keeps_nothing(
     kube: OfficialClient, session: str, files: NodeFiles, nodes: list[Node]
 ) -> None:
     web = files.file(DENY_MKDIR)
-    outcomes = place(kube, session, nodes, [web], image=TOOLS)
+    outcomes = place(kube, session, on(nodes, [web]), image=TOOLS)
     assert [(one.node, one.pool, one.status, one.sha256) for one in outcomes] == [
         (node.name, node.pool, "placed", web.sha256) for node in nodes
     ]
@@ -127,9 +132,9 @@ def test_every_node_gets_the_file_and_the_cluster_keeps_nothing(
 
 def test_placing_again_changes_nothing(kube: OfficialClient, session: str, files: NodeFiles, nodes: list[Node]) -> None:
     web = files.file(DENY_MKDIR)
-    place(kube, session, nodes, [web], image=TOOLS)
+    place(kube, session, on(nodes, [web]), image=TOOLS)
     before = [files.inode(number, web.path) for number in (1, 2)]
-    assert [one.status for one in place(kube, session, nodes, [web], image=TOOLS)] == ["present", "present"]
+    assert [one.status for one in place(kube, session, on(nodes, [web]), image=TOOLS)] == ["present", "present"]
     assert [files.inode(number, web.path) for number in (1, 2)] == before
 
 
@@ -137,7 +142,7 @@ def test_the_largest_profile_that_is_allowed_arrives_whole(
     kube: OfficialClient, session: str, files: NodeFiles, nodes: list[Node]
 ) -> None:
     huge = files.file(DENY_MKDIR.ljust(MAX_FILE_BYTES))
-    assert [one.status for one in place(kube, session, nodes, [huge], image=TOOLS)] == ["placed", "placed"]
+    assert [one.status for one in place(kube, session, on(nodes, [huge]), image=TOOLS)] == ["placed", "placed"]
     assert files.read(2, huge.path) == huge.content
 
 
@@ -146,12 +151,12 @@ def test_a_different_file_on_one_node_stays_until_forced(
 ) -> None:
     web = files.file(DENY_MKDIR)
     files.write(2, web.path, b"{}")
-    outcomes = {one.node: one for one in place(kube, session, nodes, [web], image=TOOLS)}
+    outcomes = {one.node: one for one in place(kube, session, on(nodes, [web]), image=TOOLS)}
     refused = outcomes[nodes[1].name]
     assert outcomes[nodes[0].name].status == "placed"
     assert (refused.status, refused.sha256) == ("refused", hashlib.sha256(b"{}").hexdigest())
     assert files.read(2, web.path) == b"{}"
-    forced = place(kube, session, nodes, [web], image=TOOLS, force=True)
+    forced = place(kube, session, on(nodes, [web]), image=TOOLS, force=True)
     assert [(one.status, one.detail) for one in forced] == [("present", ""), ("placed", "")]
     assert files.read(2, web.path) == DENY_MKDIR
 
@@ -164,7 +169,7 @@ def test_a_full_disk_of_one_node_is_that_nodes_failure(
     files.run(2, "mkdir", "-p", directory)
     files.run(2, "mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", directory)
     try:
-        first, second = place(kube, session, nodes, [big], image=TOOLS)
+        first, second = place(kube, session, on(nodes, [big]), image=TOOLS)
     finally:
         files.run(2, "umount", directory)
     assert first.status == "placed"
@@ -176,7 +181,7 @@ def test_a_container_runs_with_the_profile_that_was_placed(
     kube: OfficialClient, session: str, files: NodeFiles, nodes: list[Node]
 ) -> None:
     web = files.file(DENY_MKDIR)
-    place(kube, session, nodes, [web], image=TOOLS)
+    place(kube, session, on(nodes, [web]), image=TOOLS)
     pod = {
         "metadata": {"name": f"uses-{session}"},
         "spec": {
@@ -205,7 +210,7 @@ def test_lists_ours_and_others_whatever_their_names(
     kube: OfficialClient, session: str, files: NodeFiles, nodes: list[Node]
 ) -> None:
     web = files.file(DENY_MKDIR)
-    place(kube, session, nodes[:1], [web], image=TOOLS)
+    place(kube, session, on(nodes[:1], [web]), image=TOOLS)
     hostile = os.fsdecode(b"a\nb\x1b[2J\xff$(reboot).json")
     files.write(2, f"{files.name}/{hostile}", b"{}")
     files.run(2, "ln", "-s", "/etc/passwd", files.path(f"{files.name}/link"))
@@ -229,7 +234,7 @@ def test_removes_what_it_placed_and_leaves_the_rest(
     kube: OfficialClient, session: str, files: NodeFiles, nodes: list[Node]
 ) -> None:
     web, keep = files.file(DENY_MKDIR), files.file(DENY_MKDIR, "keep")
-    place(kube, session, nodes, [web, keep], image=TOOLS)
+    place(kube, session, on(nodes, [web, keep]), image=TOOLS)
     files.write(1, f"{files.name}/others.json", b"{}")
     assert [one.status for one in remove(kube, session, nodes, [web.path], image=TOOLS)] == ["removed", "removed"]
     assert [one.status for one in remove(kube, session, nodes, [web.path], image=TOOLS)] == ["absent", "absent"]
@@ -241,7 +246,7 @@ def test_an_image_that_cannot_be_pulled_is_told_in_the_words_of_the_kubelet(
     kube: OfficialClient, session: str, files: NodeFiles, nodes: list[Node], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("azext_seccomp.node.installers.Patience", lambda: Patience(trouble=2))
-    outcomes = place(kube, session, nodes, [files.file(DENY_MKDIR)], image="localhost/aks-stand/none:1")
+    outcomes = place(kube, session, on(nodes, [files.file(DENY_MKDIR)]), image="localhost/aks-stand/none:1")
     assert [one.status for one in outcomes] == ["failed", "failed"]
     assert all("localhost/aks-stand/none:1" in one.detail for one in outcomes)
     assert left(kube, session) == []
@@ -251,7 +256,7 @@ def test_a_node_that_does_not_answer_does_not_stop_the_others(
     kube: OfficialClient, session: str, files: NodeFiles, nodes: list[Node], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("azext_seccomp.node.installers.Patience", lambda: Patience(answers=10))
-    outcomes = place(kube, session, [*nodes, Node("gone")], [files.file(DENY_MKDIR)], image=TOOLS)
+    outcomes = place(kube, session, on([*nodes, Node("gone")], [files.file(DENY_MKDIR)]), image=TOOLS)
     assert [one.status for one in outcomes] == ["placed", "placed", "failed"]
     assert outcomes[2].detail == "no answer of the installer: the node's kubelet has not taken it up"
     assert left(kube, session) == []
@@ -261,7 +266,7 @@ def test_a_policy_denies_before_anything_is_made(
     kube: OfficialClient, session: str, files: NodeFiles, nodes: list[Node]
 ) -> None:
     with gatekeeper(kube, {SESSION_LABEL: session}), pytest.raises(Forbidden) as denied:
-        place(kube, session, nodes, [files.file(DENY_MKDIR)], image=TOOLS)
+        place(kube, session, on(nodes, [files.file(DENY_MKDIR)]), image=TOOLS)
     assert "validation.gatekeeper.sh" in denied.value.what
     assert "HostPath volume" in denied.value.why
     assert f"exempt namespace {NAMESPACE}" in denied.value.fix
@@ -311,7 +316,7 @@ def test_the_permissions_that_are_documented_are_enough(
     web = files.file(DENY_MKDIR)
     nodes = choose(read_nodes(documented)).usable[: files.count]
     ensure_namespace(documented)
-    assert all(one.ok for one in place(documented, session, nodes, [web], image=TOOLS))
+    assert all(one.ok for one in place(documented, session, on(nodes, [web]), image=TOOLS))
     files.run(1, "touch", *(files.path(f"{files.name}-{number:03}.json") for number in range(60)))  # a list in a log
     try:
         first, _ = list_files(documented, session, nodes, image=TOOLS)

@@ -3,14 +3,21 @@
 # --------------------------------------------------------------------------------------------
 """Findings, ruled by real profiles."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from azext_seccomp.audit.aggregate import Finding
+from azext_seccomp.audit.choice import OneProfile, ProfileChoice, RuntimeDefault
+from azext_seccomp.audit.profile_set import ProfileSet
 from azext_seccomp.audit.ruling import ProfileRule
 from azext_seccomp.audit.verdict import Ruling
+from azext_seccomp.node.inventory import Node
+from azext_seccomp.profile.capabilities import DEFAULT, bounding
 from azext_seccomp.profile.model import Action, Arg, Op, Profile, Rule
+from azext_seccomp.profile.source import Source
 
-NODES = {"x86": "amd64", "arm": "arm64"}
+NODES = (Node("x86"), Node("arm", arch="arm64"))
 
 ALLOW_LIST = Profile(
     Action.ERRNO,
@@ -25,8 +32,18 @@ ALLOW_LIST = Profile(
 )
 
 
-def found(syscall: str, *nodes: str, code: str = "SECCOMP_RET_LOG") -> Finding:
-    return Finding("default", "web-0", "web", "sh", syscall, code, 1, 0, 0, nodes or ("x86",))
+def found(syscall: str, *nodes: str, code: str = "SECCOMP_RET_LOG", container: str = "web") -> Finding:
+    return Finding("default", "web-0", container, "sh", syscall, code, 1, 0, 0, nodes or ("x86",))
+
+
+def ruled(profile: Profile) -> ProfileRule:
+    return choice_ruled(OneProfile(Source(profile, "p.json", "0" * 64), "p.json"), NODES, web=DEFAULT)
+
+
+def choice_ruled(choice: ProfileChoice, nodes: Sequence[Node], **containers: frozenset[str]) -> ProfileRule:
+    """A rule where each container has these capabilities."""
+    profiles = ProfileSet(choice, nodes, containers.values(), mode="audit", directory="audit")
+    return ProfileRule(profiles, lambda _namespace, _pod, container: profiles.path_for(containers[container]))
 
 
 @pytest.mark.parametrize(
@@ -42,23 +59,43 @@ def found(syscall: str, *nodes: str, code: str = "SECCOMP_RET_LOG") -> Finding:
     ],
 )
 def test_the_profile_rules_on_what_its_audit_variant_logged(syscall: str, expected: Ruling) -> None:
-    assert ProfileRule(ALLOW_LIST, NODES.__getitem__)(found(syscall)) == expected
+    assert ruled(ALLOW_LIST)(found(syscall)) == expected
 
 
 def test_a_profile_that_only_logs_is_an_audit_profile() -> None:
-    rule = ProfileRule(Profile(Action.ALLOW, rules=(Rule(("mkdir",), Action.LOG),)), NODES.__getitem__)
-    assert rule.only_logs
+    rule = ruled(Profile(Action.ALLOW, rules=(Rule(("mkdir",), Action.LOG),)))
     assert rule(found("mkdir")) == Ruling("blocked", "SCMP_ACT_LOG")
 
 
 def test_what_the_filter_did_refuse_is_blocked_whatever_the_profile_says() -> None:
     deny = Profile(Action.ALLOW, rules=(Rule(("mount",), Action.ERRNO),))
-    rule = ProfileRule(deny, NODES.__getitem__)
+    rule = ruled(deny)
     assert rule(found("mkdir")) == Ruling("logged", "SCMP_ACT_LOG")
     assert rule(found("mkdir", code="SECCOMP_RET_KILL_PROCESS")) == Ruling("blocked", "SCMP_ACT_KILL_PROCESS")
 
 
 def test_of_several_architectures_the_harshest_ruling_counts() -> None:
-    rule = ProfileRule(ALLOW_LIST, NODES.__getitem__)
+    rule = ruled(ALLOW_LIST)
     assert rule(found("mkdir", "arm")).finding_class == "logged"  # arm64 has no such syscall
     assert rule(found("mkdir", "arm", "x86")).finding_class == "blocked"
+
+
+class TestRuntimeDefault:
+    OLD = Node("old", kernel="5.15.0-1064-azure", runtime_version="1.7.24")
+    NEW = Node("new", kernel="5.15.0-1064-azure", runtime_version="2.0.5")
+
+    def test_each_node_has_the_profile_of_its_own_containerd(self) -> None:
+        """io_uring is refused from containerd 2.0 on."""
+        rule = choice_ruled(RuntimeDefault(), (self.OLD, self.NEW), web=DEFAULT)
+        assert rule(found("io_uring_setup", "old")) == Ruling("logged", "SCMP_ACT_LOG")
+        assert rule(found("io_uring_setup", "new")) == Ruling("blocked", "SCMP_ACT_ERRNO")
+        assert rule(found("io_uring_setup", "old", "new")) == Ruling("blocked", "SCMP_ACT_ERRNO")
+
+    def test_the_containerd_that_was_asked_about_counts_on_every_node(self) -> None:
+        rule = choice_ruled(RuntimeDefault("2.0.5"), (self.OLD, self.NEW), web=DEFAULT)
+        assert rule(found("io_uring_setup", "old")).finding_class == "blocked"
+
+    def test_each_container_has_the_profile_of_its_own_capabilities(self) -> None:
+        rule = choice_ruled(RuntimeDefault(), (self.OLD,), web=DEFAULT, admin=bounding(["SYS_ADMIN"]))
+        assert rule(found("mount", "old")).finding_class == "blocked"
+        assert rule(found("mount", "old", container="admin")).finding_class == "logged"

@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
+from azext_seccomp.audit.choice import OneProfile
 from azext_seccomp.audit.cleanup import clean, find
 from azext_seccomp.audit.heartbeat import heartbeat
 from azext_seccomp.audit.interrupts import Interrupts
 from azext_seccomp.audit.plan import Cluster, Plan, Selection
-from azext_seccomp.audit.report import ProfileIdentity
 from azext_seccomp.audit.session import AuditSession
 from azext_seccomp.cluster.interface import CONFIG_MAPS, NAMESPACES, PODS, JsonObject
 from azext_seccomp.cluster.namespace import NAMESPACE
@@ -26,7 +26,7 @@ from azext_seccomp.gadget.collectors import Pace
 from azext_seccomp.gadget.event import Event
 from azext_seccomp.node.installers import Patience
 from azext_seccomp.node.inventory import read_nodes
-from azext_seccomp.profile import codec
+from azext_seccomp.profile.source import Options, load
 from azext_seccomp.progress import Silent
 from azext_seccomp.workload.manifest import read_manifest
 from tests.unit.audit.fake_cluster import FakeCluster
@@ -63,8 +63,8 @@ class Told:
 def plan(*objects: JsonObject, **more: Any) -> Plan:
     made = read_manifest(json.dumps({"kind": "List", "items": list(objects)}).encode(), "m") if objects else []
     fields = {"selection": Selection(), "seconds": 1, "object_namespace": "shop", **more}
-    identity = ProfileIdentity("p.json", "0" * 64, "p.json")
-    return Plan(codec.decode(json.dumps(PROFILE).encode(), "p"), identity, objects=tuple(made), **fields)
+    choice = OneProfile(load(json.dumps(PROFILE).encode(), "p.json", Options()), "p.json")
+    return Plan(**{"choice": choice, "objects": tuple(made), **fields})
 
 
 def audit(

@@ -1,8 +1,9 @@
 # --------------------------------------------------------------------------------------------
 # Copyright (c) the az-aks-seccomp authors. Licensed under the MIT License.
 # --------------------------------------------------------------------------------------------
+import base64
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,11 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("azext_seccomp.node.installers.Patience", lambda: Patience(answers=1.0, trouble=0.2))
 
 
+def on(nodes: Sequence[Node], files: Sequence[ProfileFile]) -> list[tuple[Node, Sequence[ProfileFile]]]:
+    """The same files on each node."""
+    return [(node, files) for node in nodes]
+
+
 def statuses(outcomes: list[NodeOutcome]) -> list[tuple[str, str, str]]:
     return [(one.node, one.path, one.status) for one in outcomes]
 
@@ -59,7 +65,7 @@ def refusing(
 
 
 def test_every_node_gets_every_file_and_nothing_stays_in_the_cluster(kube: FakeKube, kubelets: Kubelets) -> None:
-    outcomes = place(kube, "s1", NODES, [WEB, HASHED])
+    outcomes = place(kube, "s1", on(NODES, [WEB, HASHED]))
     assert statuses(outcomes) == [(node.name, one.path, "placed") for node in NODES for one in (WEB, HASHED)]
     for node in NODES:
         for one in (WEB, HASHED):
@@ -68,16 +74,43 @@ def test_every_node_gets_every_file_and_nothing_stays_in_the_cluster(kube: FakeK
     assert left(kube) == []
 
 
+def test_every_node_gets_its_own_files_and_each_content_travels_once(kube: FakeKube, kubelets: Kubelets) -> None:
+    """One path has another content on another node, and two paths may have the same."""
+    other = ProfileFile(WEB.path, HASHED.content)
+    twin = ProfileFile("aks-seccomp/twin.json", WEB.content)
+    outcomes = place(kube, "s1", [(NODES[0], [twin, WEB]), (NODES[1], [other]), (NODES[2], [HASHED, WEB])])
+    assert [(one.node, one.path, one.status, one.sha256) for one in outcomes] == [
+        ("n1", twin.path, "placed", WEB.sha256),
+        ("n1", WEB.path, "placed", WEB.sha256),
+        ("n2", WEB.path, "placed", HASHED.sha256),
+        ("n3", HASHED.path, "placed", HASHED.sha256),
+        ("n3", WEB.path, "placed", WEB.sha256),
+    ]
+    there = {node.name: {file.name for file in kubelets.node(node.name).rglob("*.json")} for node in NODES}
+    assert there == {"n1": {"twin.json", "web.json"}, "n2": {"web.json"}, "n3": {HASHED.path[12:], "web.json"}}
+    (config_map,) = [one.body["binaryData"] for one in kube.made("create", "/configmaps")]
+    contents = [base64.b64decode(text) for name, text in config_map.items() if name != "installer.sh"]
+    assert contents == [WEB.content, HASHED.content]
+    assert len(kube.made("watch")) == 1
+
+
+def test_of_two_files_with_the_same_content_each_has_its_own_outcome(kube: FakeKube, kubelets: Kubelets) -> None:
+    twins = [ProfileFile(f"aks-seccomp/{name}.json", WEB.content) for name in ("a", "b", "c")]
+    (kubelets.node("n1") / "aks-seccomp").mkdir()
+    (kubelets.node("n1") / twins[1].path).write_bytes(b"something else")
+    assert [one.status for one in place(kube, "s1", on(NODES[:1], twins))] == ["placed", "refused", "placed"]
+
+
 def test_one_watch_and_no_log_serves_all_nodes(kube: FakeKube) -> None:
-    place(kube, "s1", NODES, [WEB])
+    place(kube, "s1", on(NODES, [WEB]))
     assert len(kube.made("watch")) == 1
     assert not kube.made("log")
     assert len([one for one in kube.made("create", "/pods") if not one.dry_run]) == len(NODES)
 
 
 def test_placing_again_finds_the_files_present(kube: FakeKube) -> None:
-    place(kube, "s1", NODES, [WEB])
-    again = place(kube, "s2", NODES, [WEB])
+    place(kube, "s1", on(NODES, [WEB]))
+    again = place(kube, "s2", on(NODES, [WEB]))
     assert {one.status for one in again} == {"present"}
     assert all(one.ok and one.sha256 == WEB.sha256 for one in again)
 
@@ -85,11 +118,11 @@ def test_placing_again_finds_the_files_present(kube: FakeKube) -> None:
 def test_a_different_file_is_refused_on_that_node_and_replaced_when_forced(kube: FakeKube, kubelets: Kubelets) -> None:
     (kubelets.node("n2") / "aks-seccomp").mkdir()
     (kubelets.node("n2") / WEB.path).write_bytes(b"something else")
-    outcomes = place(kube, "s1", NODES, [WEB])
+    outcomes = place(kube, "s1", on(NODES, [WEB]))
     assert [one.status for one in outcomes] == ["placed", "refused", "placed"]
     assert "--force" in outcomes[1].detail
     assert not outcomes[1].ok
-    forced = place(kube, "s1", NODES, [WEB], force=True)
+    forced = place(kube, "s1", on(NODES, [WEB]), force=True)
     assert [one.status for one in forced] == ["present", "placed", "present"]
 
 
@@ -104,7 +137,7 @@ def test_nodes_that_fail_are_data_with_the_reason_and_the_others_go_on(kube: Fak
         "n5": stuck("InvalidImageName", "couldn't parse image reference"),
         "n6": ended(0, "not our script"),
     }
-    details = {one.node: one.detail for one in place(kube, "s1", nodes, [WEB])}
+    details = {one.node: one.detail for one in place(kube, "s1", on(nodes, [WEB]))}
     assert details == {
         "n0": "",
         "n1": "ErrImagePull: not found",
@@ -120,7 +153,7 @@ def test_nodes_that_fail_are_data_with_the_reason_and_the_others_go_on(kube: Fak
 
 def test_a_pod_that_is_refused_at_creation_is_data(kube: FakeKube) -> None:
     kube.refuse = refusing("create", Forbidden("Quota is used up."), node="n2")
-    outcomes = place(kube, "s1", NODES, [WEB])
+    outcomes = place(kube, "s1", on(NODES, [WEB]))
     assert [one.status for one in outcomes] == ["placed", "failed", "placed"]
     assert outcomes[1].detail == "Quota is used up."
 
@@ -129,14 +162,14 @@ def test_a_policy_that_denies_the_pods_is_one_error_before_anything_is_made(kube
     denial = Forbidden("The pods are denied.", why='admission webhook "validation.gatekeeper.sh" denied the request')
     kube.refuse = refusing("create", denial, dry_run=True)
     with pytest.raises(Forbidden) as refused:
-        place(kube, "s1", NODES, [WEB])
+        place(kube, "s1", on(NODES, [WEB]))
     assert "gatekeeper" in str(refused.value)
     assert all(one.dry_run for one in kube.made("create"))
 
 
 def test_a_pool_on_which_the_pods_are_denied_does_not_stop_the_others(kube: FakeKube) -> None:
     kube.refuse = refusing("create", Forbidden("Managed by AKS."), dry_run=True, node="n3")
-    outcomes = place(kube, "s1", NODES, [WEB])
+    outcomes = place(kube, "s1", on(NODES, [WEB]))
     assert [(one.status, one.detail) for one in outcomes] == [
         ("placed", ""),
         ("placed", ""),
@@ -148,7 +181,7 @@ def test_a_webhook_that_cannot_be_asked_beforehand_is_not_asked(kube: FakeKube) 
     kube.refuse = refusing(
         "create", InvalidInput("x", why='admission webhook "w" does not support dry run'), dry_run=True
     )
-    assert {one.status for one in place(kube, "s1", NODES, [WEB])} == {"placed"}
+    assert {one.status for one in place(kube, "s1", on(NODES, [WEB]))} == {"placed"}
 
 
 def test_nothing_stays_when_the_caller_is_interrupted(kube: FakeKube, kubelets: Kubelets) -> None:
@@ -158,7 +191,7 @@ def test_nothing_stays_when_the_caller_is_interrupted(kube: FakeKube, kubelets: 
 
     kubelets.instead = {"n1": None}
     with pytest.raises(KeyboardInterrupt):
-        place(kube, "s1", NODES, [WEB], progress=Interrupted())
+        place(kube, "s1", on(NODES, [WEB]), progress=Interrupted())
     assert left(kube) == []
 
 
@@ -167,7 +200,7 @@ def test_a_stop_ends_the_waiting_with_what_is_known(kube: FakeKube, kubelets: Ku
     stop = threading.Event()
     ending = threading.Timer(1.0, stop.set)
     ending.start()
-    outcomes = place(kube, "s1", NODES, [WEB], stop=stop)
+    outcomes = place(kube, "s1", on(NODES, [WEB]), stop=stop)
     ending.join()
     assert [one.status for one in outcomes] == ["failed", "placed", "placed"]
     assert left(kube) == []
@@ -179,7 +212,7 @@ def test_the_first_error_stays_and_says_how_to_clear_up_when_the_connection_is_l
 
     kube.refuse = refuse
     with pytest.raises(Unreachable, match="for watch") as lost:
-        place(kube, "s1", NODES, [WEB])
+        place(kube, "s1", on(NODES, [WEB]))
     assert "az aks seccomp cleanup" in lost.value.fix
 
 
@@ -191,12 +224,12 @@ def test_tells_how_many_nodes_have_answered(kube: FakeKube) -> None:
             self.seen.append((text, done, total))
 
     recorder = Recorder()
-    place(kube, "s1", NODES, [WEB], progress=recorder)
+    place(kube, "s1", on(NODES, [WEB]), progress=recorder)
     assert recorder.seen[-1] == ("Placing on the nodes", 3, 3)
 
 
 def test_lists_ours_and_others(kube: FakeKube, kubelets: Kubelets) -> None:
-    place(kube, "s1", NODES[:1], [WEB])
+    place(kube, "s1", on(NODES[:1], [WEB]))
     (kubelets.node("n1") / "operator").mkdir()
     (kubelets.node("n1") / "operator/other.json").write_bytes(b"{}")
     first, second, _ = list_files(kube, "s2", NODES)
@@ -213,7 +246,7 @@ def test_a_list_too_long_for_a_termination_message_comes_whole(kube: FakeKube, k
 
 
 def test_removes_by_path_and_all_of_ours(kube: FakeKube, kubelets: Kubelets) -> None:
-    place(kube, "s1", NODES[:2], [WEB, HASHED])
+    place(kube, "s1", on(NODES[:2], [WEB, HASHED]))
     (kubelets.node("n1") / "others.json").write_bytes(b"{}")
     assert [one.status for one in remove(kube, "s2", NODES, [WEB.path])] == ["removed", "removed", "absent"]
     everything = remove(kube, "s3", NODES, None)
@@ -235,7 +268,7 @@ def test_refuses_bad_requests_before_anything_is_asked(kube: FakeKube) -> None:
         [ProfileFile("aks-seccomp/../a.json", b"")],
     ):
         with pytest.raises(InvalidInput):
-            place(kube, "s1", NODES, files)
+            place(kube, "s1", on(NODES, files))
     for paths in ([], ["others.json"], ["/etc/passwd"]):
         with pytest.raises(InvalidInput):
             remove(kube, "s1", NODES, paths)
@@ -247,7 +280,7 @@ def test_the_most_files_that_are_allowed_answer_within_a_termination_message(
 ) -> None:
     kubelets.node("n1").joinpath("aks-seccomp").write_bytes(b"in the way of them all")
     files = [ProfileFile(f"aks-seccomp/{number}.json", b"{}") for number in range(placement.MAX_FILES)]
-    outcomes = place(kube, "s1", NODES[:1], files)
+    outcomes = place(kube, "s1", on(NODES[:1], files))
     assert {one.status for one in outcomes} == {"refused"}
     assert not kube.made("log")
 
@@ -258,7 +291,7 @@ def test_pods_of_another_operation_of_the_session_are_not_taken_for_ours(kube: F
     answers = run_installers(kube, job, NODES[:1], progress=Silent(), step="x", patience=Patience(answers=0.2))
     assert answers[0].answer is None
     kubelets.instead = {}
-    assert [one.status for one in place(kube, "s1", NODES[:1], [WEB])] == ["placed"]
+    assert [one.status for one in place(kube, "s1", on(NODES[:1], [WEB]))] == ["placed"]
 
 
 class EndlessLog:

@@ -186,7 +186,7 @@ class TestAuditedCopy:
         kube.resources.append(kind)
         (one,) = resolve(kube, [body], "mine")
         before = json.dumps(body)
-        made = audited_copy(one, "s1", PATH)
+        made = audited_copy(one, "s1", lambda container: PATH)
         assert json.dumps(body) == before, "the original is not changed"
         return made
 
