@@ -24,14 +24,16 @@ RUNTIME_COMM_PREFIX = "runc:["
 ContainerKey = tuple[str, str, str]
 """Namespace, pod, container."""
 
-_Key = tuple[str, str, str, str, str, str]
+_Key = tuple[str, str, str, str, str, str, int]
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One container, process name, syscall and recorded action; how often and when it was seen.
 
-    Times are nanoseconds since 1970, 0 when unknown.
+    Times are nanoseconds since 1970, 0 when unknown. ``syscall_number`` is what the kernel saw, -1 when unknown. The
+    gadget names it as the node's own architecture does and tells no other, so for a 32-bit program only the number is
+    right: nodes of two architectures have one finding each.
     """
 
     namespace: str
@@ -44,6 +46,7 @@ class Finding:
     first_seen_ns: int
     last_seen_ns: int
     nodes: tuple[str, ...]
+    syscall_number: int = -1
 
     @property
     def of_runtime(self) -> bool:
@@ -51,8 +54,8 @@ class Finding:
         return self.comm.startswith(RUNTIME_COMM_PREFIX)
 
 
-def _most_frequent_first(one: Finding) -> tuple[int, str, str, str, str, str, str]:
-    return (-one.count, one.namespace, one.pod, one.container, one.comm, one.syscall, one.code)
+def _most_frequent_first(one: Finding) -> tuple[int, str, str, str, str, str, str, int]:
+    return (-one.count, one.namespace, one.pod, one.container, one.comm, one.syscall, one.code, one.syscall_number)
 
 
 class _Tally:
@@ -95,7 +98,7 @@ class Findings:
     def add(self, event: Event) -> None:
         """Count one event."""
         self.events += 1
-        key = (event.namespace, event.pod, event.container, event.comm, event.syscall, event.code)
+        key = (event.namespace, event.pod, event.container, event.comm, event.syscall, event.code, event.syscall_nr)
         tally = self._tallies.get(key)
         if tally is None:
             tally = self._admit(key, event)
@@ -114,7 +117,7 @@ class Findings:
     def all(self) -> list[Finding]:
         """Every finding, the most frequent first."""
         found = [
-            Finding(*key, tally.count, tally.first, tally.last, tuple(sorted(tally.nodes)))
+            Finding(*key[:6], tally.count, tally.first, tally.last, tuple(sorted(tally.nodes)), key[6])
             for key, tally in self._tallies.items()
         ]
         return sorted(found, key=_most_frequent_first)

@@ -133,6 +133,7 @@ def finding_row(one: Ruled, advice: Advice) -> Json:
         "container": finding.container,
         "comm": finding.comm,
         "syscall": finding.syscall,
+        "syscallNumber": None if finding.syscall_number < 0 else finding.syscall_number,
         "action": one.ruling.action,
         "class": one.finding_class,
         "count": finding.count,

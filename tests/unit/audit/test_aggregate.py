@@ -77,6 +77,17 @@ def test_first_and_last_are_those_of_known_times_and_nodes_are_merged() -> None:
     assert found.nodes == ("a", "b", "c")
 
 
+def test_the_number_is_kept_where_one_name_stands_for_two() -> None:
+    """``read`` is number 0 on amd64 and 63 on arm64; a 32-bit program's number 0 (restart_syscall) is named so too."""
+    numbers = [0, 63, 0, -1]
+    found = counted(*(event(syscall="read", syscall_nr=number, node=f"n{number}") for number in numbers)).all()
+    assert [(one.syscall_number, one.count, one.nodes) for one in found] == [
+        (0, 2, ("n0",)),
+        (-1, 1, ("n-1",)),
+        (63, 1, ("n63",)),
+    ]
+
+
 def test_a_time_that_is_never_given_stays_unknown() -> None:
     (found,) = counted(event(timestamp_ns=0), event(timestamp_ns=0)).all()
     assert (found.first_seen_ns, found.last_seen_ns) == (0, 0)
