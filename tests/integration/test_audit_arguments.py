@@ -31,6 +31,12 @@ def audit(az: InProcessAz, directory: Path, *more: str, stdin: bytes = b"") -> A
         (("--duration", "5"), "'5' is not a duration between 1s and 24h."),
         (("--duration", "25h"), "is not a duration"),
         (("--manifest", "nowhere.yaml"), "nowhere.yaml cannot be read"),
+        (("--containerd-version", "2.0.7"), "--containerd-version cannot be used together with a file"),
+        (("--profile", "RuntimeDefault", "--docker-format"), "--docker-format cannot be used together with"),
+        (("--profile", "RuntimeDefault"), "depends on the capabilities of each container"),
+        (("--docker-format",), "depends on the capabilities of each container"),
+        (("--profile", "runtimedefault", "--containerd-version", "1.5.9"), "containerd 1.5.9 is not known"),
+        (("--profile", "runtimedefault", "--containerd-version", "new"), "new is not a version of containerd"),
     ],
 )
 def test_arguments_that_do_not_go_together(az: InProcessAz, tmp_path: Path, more: tuple[str, ...], words: str) -> None:
@@ -62,6 +68,22 @@ def test_a_verdict_that_there_is_not(az: InProcessAz, tmp_path: Path) -> None:
 
 def test_a_good_command_line_gets_as_far_as_the_cluster(az: InProcessAz, tmp_path: Path) -> None:
     result = audit(az, tmp_path, "-f", "-", "--namespace", "shop", "--fail-on", "blocked", stdin=POD.encode())
+    assert (result.code, "Cluster stopped is stopped." in result.err) == (1, True), result.err
+
+
+@pytest.mark.parametrize("more", [(), ("--containerd-version", "2.0.7")])
+def test_runtime_default_of_a_manifest_gets_as_far_as_the_cluster(
+    az: InProcessAz, tmp_path: Path, more: tuple[str, ...]
+) -> None:
+    result = audit(az, tmp_path, "--profile", "RuntimeDefault", "-f", "-", *more, stdin=POD.encode())
+    assert (result.code, "Cluster stopped is stopped." in result.err) == (1, True), result.err
+
+
+def test_a_custom_resource_is_a_profile(az: InProcessAz, tmp_path: Path) -> None:
+    resource = {"apiVersion": "security-profiles-operator.x-k8s.io/v1", "kind": "SeccompProfile", "spec": PROFILE}
+    file = tmp_path / "resource.json"
+    file.write_text(json.dumps({**resource, "metadata": {"name": "web"}}))
+    result = audit(az, tmp_path, "--profile", str(file))
     assert (result.code, "Cluster stopped is stopped." in result.err) == (1, True), result.err
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from azext_seccomp.audit.choice import OneProfile
+from azext_seccomp.audit.choice import OneProfile, RuntimeDefault
 from azext_seccomp.audit.cleanup import clean, find
 from azext_seccomp.audit.heartbeat import heartbeat
 from azext_seccomp.audit.interrupts import Interrupts
@@ -116,6 +116,35 @@ def test_a_manifest_from_the_journal_to_the_report(cluster: FakeCluster) -> None
     assert report["profile"]["localhostProfile"] == told.path
     assert len(told.events) == 3
     assert (report["verdict"], report["session"], report["cluster"]) == ("blocked", SESSION, {"name": "c1"})
+    assert left(cluster) == []
+
+
+def test_each_container_of_a_manifest_gets_the_runtime_default_of_its_capabilities(cluster: FakeCluster) -> None:
+    files: list[str] = []
+
+    class Watching(Told):
+        def ready(self, localhost_profile: str, seconds: int) -> None:
+            super().ready(localhost_profile, seconds)
+            files.extend(cluster.files())
+
+    admin = {"name": "admin", "securityContext": {"capabilities": {"add": ["SYS_ADMIN"]}}}
+    pod = {**POD, "spec": {"containers": [{"name": "app"}, admin]}}
+    cluster.events = [event("web", name, syscall) for name in ("app", "admin") for syscall in ("SYS_MOUNT", "SYS_BPF")]
+    told = Watching()
+    report = audit(cluster, plan(pod, choice=RuntimeDefault()), told)
+    (made,) = [one.body["spec"] for one in cluster.made("create", "/shop/pods") if not one.dry_run]
+    paths = [one["securityContext"]["seccompProfile"]["localhostProfile"] for one in made["containers"]]
+    assert sorted(paths) == sorted(files) == sorted(row["localhostProfile"] for row in report["profile"]["variants"])
+    assert len(set(paths)) == 2
+    rows = {row["localhostProfile"]: row["capabilities"] for row in report["profile"]["variants"]}
+    assert [rows[path] for path in paths] == ["default", "default + SYS_ADMIN"]
+    assert (told.path, report["profile"]["localhostProfile"], report["profile"]["name"]) == ("", "", "RuntimeDefault")
+    assert {(one["container"], one["syscall"]): one["class"] for one in report["findings"]} == {
+        ("app", "mount"): "blocked",
+        ("app", "bpf"): "blocked",
+        ("admin", "mount"): "logged",
+        ("admin", "bpf"): "logged",
+    }
     assert left(cluster) == []
 
 

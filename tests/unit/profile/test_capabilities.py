@@ -4,7 +4,7 @@
 import pytest
 
 from azext_seccomp.errors import InvalidInput
-from azext_seccomp.profile.capabilities import ALL, DEFAULT, bounding, normalise
+from azext_seccomp.profile.capabilities import ALL, DEFAULT, bounding, in_words, normalise
 
 
 def test_the_sets_are_those_of_the_kernel_and_of_containerd() -> None:
@@ -40,3 +40,18 @@ def test_what_resembles_no_name_gets_no_suggestion() -> None:
     with pytest.raises(InvalidInput) as caught:
         normalise("NONSENSE")
     assert "Did you mean" not in caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "words"),
+    [
+        (DEFAULT, "default"),
+        (bounding(["SYS_ADMIN"], ["NET_RAW"]), "default + SYS_ADMIN - NET_RAW"),
+        (frozenset(), "none"),
+        (bounding(["NET_BIND_SERVICE", "CHOWN"], ["ALL"]), "none + CHOWN + NET_BIND_SERVICE"),
+        (ALL, "all"),
+        (bounding(["ALL"], ["SYS_ADMIN"]), "all - SYS_ADMIN"),
+    ],
+)
+def test_a_set_in_words_is_how_it_is_asked_for(capabilities: frozenset[str], words: str) -> None:
+    assert in_words(capabilities) == words

@@ -11,6 +11,7 @@ from azext_seccomp.cluster.interface import NAMESPACES, PODS, JsonObject, Resour
 from azext_seccomp.errors import Conflict, InvalidInput, NotFound
 from azext_seccomp.workload.documents import MAX_DEPTH, MAX_VALUES, read_documents
 from azext_seccomp.workload.manifest import MAX_OBJECTS, audited_copy, read_manifest, require_absent, resolve
+from azext_seccomp.workload.templates import PathOf, containers_of
 from tests.unit.fakes import FakeKube
 
 POD = "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec: {containers: [{name: app, image: a}]}\n"
@@ -181,12 +182,12 @@ class TestResolve:
 
 
 class TestAuditedCopy:
-    def copy(self, body: JsonObject, kind: Resource = PODS) -> JsonObject:
+    def copy(self, body: JsonObject, kind: Resource = PODS, path_of: PathOf = lambda container: PATH) -> JsonObject:
         kube = FakeKube()
         kube.resources.append(kind)
         (one,) = resolve(kube, [body], "mine")
         before = json.dumps(body)
-        made = audited_copy(one, "s1", lambda container: PATH)
+        made = audited_copy(one, "s1", path_of)
         assert json.dumps(body) == before, "the original is not changed"
         return made
 
@@ -207,6 +208,12 @@ class TestAuditedCopy:
         assert made["containers"][1]["securityContext"] == {"seccompProfile": profile}
         assert made["ephemeralContainers"][0]["securityContext"] == {"seccompProfile": profile}
         assert made["securityContext"] == spec["securityContext"], "injected sidecars keep what the pod has"
+
+    def test_each_container_can_have_a_profile_of_its_own(self) -> None:
+        spec = {"initContainers": [{"name": "i"}], "containers": [{"name": "a"}, {"name": "b"}]}
+        made = self.copy(named("v1", "Pod", "web", spec=spec), path_of=lambda container: f"{container['name']}.json")
+        paths = [one["securityContext"]["seccompProfile"]["localhostProfile"] for one in containers_of(made["spec"])]
+        assert paths == ["i.json", "a.json", "b.json"]
 
     def test_object_and_template_carry_the_session(self) -> None:
         template = {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "a"}]}}
