@@ -86,8 +86,8 @@ def update(kube: Kube, journal: Journal) -> None:
 
 
 def renew(kube: Kube, session: str) -> None:
-    """Say that the session is still running."""
-    kube.patch(_path(session), {"metadata": {"annotations": {_RENEWED: _now()}}})
+    """Say that the session is still running. The journal itself, up to 1 MiB, is not sent either way."""
+    kube.patch(_path(session), {"metadata": {"annotations": {_RENEWED: _now()}}}, metadata_only=True)
 
 
 def delete(kube: Kube, session: str) -> None:

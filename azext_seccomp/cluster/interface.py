@@ -82,8 +82,15 @@ class Kube(Protocol):
     def create(self, path: str, body: Mapping[str, Any], *, dry_run: bool = False) -> JsonObject: ...
 
     def patch(
-        self, path: str, body: Any, *, content_type: str = "application/merge-patch+json", dry_run: bool = False
-    ) -> JsonObject: ...
+        self,
+        path: str,
+        body: Any,
+        *,
+        content_type: str = "application/merge-patch+json",
+        dry_run: bool = False,
+        metadata_only: bool = False,
+    ) -> JsonObject:
+        """``metadata_only``: nothing but the metadata of the changed object is needed, so nothing else is sent back."""
 
     def replace(self, path: str, body: Mapping[str, Any], *, dry_run: bool = False) -> JsonObject: ...
 

@@ -96,12 +96,21 @@ class OfficialClient:
         return self._json(Request("POST", path, _dry_run(dry_run), dict(body), repeatable=dry_run))
 
     def patch(
-        self, path: str, body: Any, *, content_type: str = "application/merge-patch+json", dry_run: bool = False
+        self,
+        path: str,
+        body: Any,
+        *,
+        content_type: str = "application/merge-patch+json",
+        dry_run: bool = False,
+        metadata_only: bool = False,
     ) -> JsonObject:
         """Patch one object."""
         # A JSON patch may append to lists, and "test" operations fail on what the first attempt changed.
         repeatable = dry_run or content_type != "application/json-patch+json"
-        return self._json(Request("PATCH", path, _dry_run(dry_run), body, content_type, repeatable=repeatable))
+        query = _dry_run(dry_run)
+        return self._json(
+            Request("PATCH", path, query, body, content_type, repeatable=repeatable, metadata_only=metadata_only)
+        )
 
     def replace(self, path: str, body: Mapping[str, Any], *, dry_run: bool = False) -> JsonObject:
         """Replace one object."""
@@ -201,7 +210,7 @@ class OfficialClient:
     def _send(self, request: Request, token: str) -> tuple[BaseHTTPResponse, bytes]:
         if self._closed.is_set() or (request.hangup is not None and request.hangup.over):
             raise unreachable.Closed(f"The connection to {self._target.host} was closed.")
-        headers = {"Accept": "application/json, */*", "Content-Type": request.content_type}
+        headers = {"Accept": request.accept, "Content-Type": request.content_type}
         if token:
             headers["Authorization"] = f"Bearer {token}"
         if request.hangup is not None:

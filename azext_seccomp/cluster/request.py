@@ -13,6 +13,10 @@ CONNECT_SECONDS = 10.0
 # An admission webhook may take 30 s (its upper limit, admissionregistration v1), and a mutating one may come before it.
 READ_SECONDS = 75.0
 
+_JSON = "application/json, */*"
+# Kubernetes API concepts, "Metadata-only fetches"
+_METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+
 _PATH = re.compile(
     r"/(?:api/v1|apis/(?P<group>[^/]+)/[^/]+)"
     r"(?:/namespaces/(?P<namespace>[^/]+)(?=/[^/]))?"
@@ -49,6 +53,7 @@ class Request:
 
     :param path: URL path below the server, without the query.
     :param body: JSON value to send, or None.
+    :param metadata_only: of the object that is answered, leave out all but the metadata.
     :param read_seconds: the longest silence of the server; None waits for ever (streams, which keep-alive probes watch
         over).
     :param repeatable: the request may be sent again though the first attempt may have been carried out.
@@ -63,6 +68,12 @@ class Request:
     read_seconds: float | None = READ_SECONDS
     repeatable: bool = True
     hangup: Hangup | None = None
+    metadata_only: bool = False
+
+    @property
+    def accept(self) -> str:
+        """The header Accept. What cannot be answered as metadata alone, a failure, comes as it always does."""
+        return f"{_METADATA_ONLY}, {_JSON}" if self.metadata_only else _JSON
 
     @property
     def verb(self) -> str:

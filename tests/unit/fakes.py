@@ -120,14 +120,21 @@ class FakeKube:
         return created
 
     def patch(
-        self, path: str, body: Any, *, content_type: str = "application/merge-patch+json", dry_run: bool = False
+        self,
+        path: str,
+        body: Any,
+        *,
+        content_type: str = "application/merge-patch+json",
+        dry_run: bool = False,
+        metadata_only: bool = False,
     ) -> JsonObject:
         self._request("patch", path, body, dry_run)
         if content_type not in ("application/merge-patch+json", "application/strategic-merge-patch+json"):
             raise AssertionError(f"{content_type} is not known here")
         with self._lock:
             changed = _merged(self._existing(_key(path)), body)
-            return changed if dry_run else self._change(_key(path), changed)
+            answer = changed if dry_run else self._change(_key(path), changed)
+            return {"metadata": answer["metadata"]} if metadata_only else answer
 
     def replace(self, path: str, body: Mapping[str, Any], *, dry_run: bool = False) -> JsonObject:
         self._request("replace", path, body, dry_run)

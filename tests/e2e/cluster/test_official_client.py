@@ -129,6 +129,15 @@ class TestObjects:
         with pytest.raises(Conflict):
             kube.replace(path, created)
 
+    def test_a_patch_that_needs_no_answer_gets_the_metadata_alone(self, kube: OfficialClient, namespace: str) -> None:
+        path = CONFIG_MAPS.path(namespace, "m")
+        kube.create(CONFIG_MAPS.path(namespace), {**config_map("m"), "data": {"large": "x" * 500_000}})
+        answer = kube.patch(path, {"metadata": {"annotations": {"a": "b"}}}, metadata_only=True)
+        assert (answer["metadata"]["annotations"], set(answer)) == ({"a": "b"}, {"apiVersion", "kind", "metadata"})
+        assert len(kube.get(path)["data"]["large"]) == 500_000
+        with pytest.raises(NotFound, match="other"):
+            kube.patch(CONFIG_MAPS.path(namespace, "other"), {}, metadata_only=True)
+
     def test_a_second_object_of_that_name(self, kube: OfficialClient, namespace: str) -> None:
         kube.create(CONFIG_MAPS.path(namespace), config_map("m"))
         with pytest.raises(Conflict, match="already exists"):

@@ -116,6 +116,15 @@ class TestWriting:
         ]
         assert [request.body for request in server.seen] == [steps, {"metadata": {"labels": None}}]
 
+    def test_a_patch_can_do_without_the_object(self, serve: Serve, client_of: ClientOf) -> None:
+        server = serve(answer)
+        client_of(server).patch(PATH, {}, metadata_only=True)
+        client_of(server).patch(PATH, {})
+        assert [request.headers["Accept"] for request in server.seen] == [
+            "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1, application/json, */*",
+            "application/json, */*",
+        ]
+
     def test_deleting_carries_grace_and_precondition(self, serve: Serve, client_of: ClientOf) -> None:
         server = serve(answer)
         assert client_of(server).delete(PATH, grace_seconds=0, uid="u1") is True
