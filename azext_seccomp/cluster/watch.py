@@ -78,11 +78,11 @@ class Watch:
         or ServerFault is raised.
         """
         deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
-        yield from self._list()
+        yield from self._list(stop, deadline)
         while not _over(stop, deadline):
             try:
                 if not self._version:
-                    yield from self._list()
+                    yield from self._list(stop, deadline)
                 started = time.monotonic()
                 yield from self._changes(stop, deadline)
                 stop.wait(max(0.0, started + _LEAST_SECONDS - time.monotonic()))
@@ -96,11 +96,11 @@ class Watch:
                 delay = self._patience.next_delay()
                 if delay is None:
                     raise
-                stop.wait(delay if deadline is None else max(0.0, min(delay, deadline - time.monotonic())))
+                stop.wait(_within(delay, deadline))
 
-    def _list(self) -> Iterator[WatchEvent]:
-        """Report how the collection differs from what was seen. A list that expires half-way is begun again; what came
-        before counts as seen.
+    def _list(self, stop: threading.Event, deadline: float | None) -> Iterator[WatchEvent]:
+        """Report how the collection differs from what was seen. A list that expires half-way is begun again after a
+        while; what came before counts as seen.
         """
         while True:
             present: set[str] = set()
@@ -115,6 +115,12 @@ class Watch:
                     if not resume:
                         break
             except Expired:
+                delay = self._patience.next_delay()
+                if delay is None:
+                    raise
+                stop.wait(_within(delay, deadline))
+                if _over(stop, deadline):
+                    return
                 continue
             break
         for uid in self._seen.keys() - present:
@@ -186,7 +192,7 @@ def _hung_up_at(stop: threading.Event, deadline: float | None, hangup: Hangup) -
 
     def wait() -> None:
         while not left.is_set():
-            if stop.wait(_look_for(deadline)) or _over(stop, deadline):
+            if stop.wait(_within(_LOOK_SECONDS, deadline)) or _over(stop, deadline):
                 hangup.hang_up()
                 return
 
@@ -203,8 +209,8 @@ def _hung_up_at(stop: threading.Event, deadline: float | None, hangup: Hangup) -
         hangup.hang_up()
 
 
-def _look_for(deadline: float | None) -> float:
-    return _LOOK_SECONDS if deadline is None else max(0.0, min(_LOOK_SECONDS, deadline - time.monotonic()))
+def _within(seconds: float, deadline: float | None) -> float:
+    return seconds if deadline is None else max(0.0, min(seconds, deadline - time.monotonic()))
 
 
 def _over(stop: threading.Event, deadline: float | None) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from azext_seccomp.cluster import failures, retry
 from azext_seccomp.cluster.interface import PODS, WatchEvent
 from azext_seccomp.cluster.kube import OfficialClient
 from azext_seccomp.cluster.retry import Patience
@@ -133,6 +134,40 @@ def test_a_list_that_expires_half_way_is_begun_again(serve: Serve, client_of: Cl
         [],
     )
     assert take(watch(client_of(serve(collection)), seconds=0.5), 3) == [("ADDED", "a"), ("ADDED", "b")]
+
+
+def test_a_list_that_expires_again_and_again_is_asked_for_ever_more_seldom(
+    serve: Serve, client_of: ClientOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempts: list[int] = []
+
+    def delay_before(attempt: int, asked_for: float | None = None) -> float:
+        attempts.append(attempt)
+        return 0.01
+
+    monkeypatch.setattr(retry, "delay_before", delay_before)
+    lists: list[Script] = [listing(5, resume="t")]
+    lists += [lambda exchange: exchange.status(410, "expired"), listing(5, resume="t")] * 9
+    collection = Collection([*lists, lambda exchange: exchange.status(410, "expired"), listing(9, pod("a", 8))], [])
+    assert take(watch(client_of(serve(collection)), seconds=5), 1) == [("ADDED", "a")]
+    assert attempts == [1, 2, 3, 4, 5, 6, 7, 7, 7, 7]
+
+
+def test_a_list_that_only_ever_expires_ends_the_watch(serve: Serve, client_of: ClientOf) -> None:
+    class Expiring:
+        def __call__(self, exchange: Exchange) -> None:
+            (
+                exchange.status(410, "expired")
+                if "continue" in exchange.request.query
+                else listing(5, resume="t")(exchange)
+            )
+
+    client = client_of(serve(Expiring()))
+    with pytest.raises(failures.Expired):
+        list(Watch(client, PATH, patience=Patience(0.1)).events(threading.Event(), 10))
+    started = time.monotonic()
+    assert list(Watch(client, PATH).events(threading.Event(), 0.3)) == []
+    assert time.monotonic() - started < 5
 
 
 def test_survives_a_server_that_is_away_for_a_while(serve: Serve, client_of: ClientOf) -> None:
