@@ -86,10 +86,10 @@ def load_profile_arguments(loader: SeccompCommandsLoader) -> None:
         )
         context.argument(
             "action",
-            arg_type=get_enum_type(["ERRNO", "KILL_PROCESS", "KILL_THREAD", "TRAP"], default="ERRNO"),
-            help="With --to enforce: what becomes of calls that the profile logs.",
+            arg_type=get_enum_type(["ERRNO", "KILL_PROCESS", "KILL_THREAD", "TRAP"]),
+            help="With --to enforce: what becomes of calls that the profile logs. Default: ERRNO.",
         )
-        context.argument("errno", type=int, help="With --to enforce: number of the error for ERRNO. Default: 1, EPERM.")
+        context.argument("errno", type=int, help="With --to enforce and ERRNO: number of the error. Default: 1, EPERM.")
     with loader.argument_context("aks seccomp profile diff") as context:
         context.argument(
             "with_profile", options_list=["--with"], help="The profile to compare with, in the forms of --profile."

@@ -53,6 +53,22 @@ def validate_removal(namespace: Namespace) -> None:
         )
 
 
+def validate_conversion(namespace: Namespace) -> None:
+    """``profile convert`` takes what only an enforcing profile needs for nothing else, where it would do nothing."""
+    collect_options(namespace)
+    denies = namespace.action is not None or namespace.errno is not None
+    if denies and namespace.to != "enforce":
+        raise MutuallyExclusiveArgumentError(
+            f"--action and --errno cannot be used together with --to {namespace.to}.",
+            recommendation="They tell how an enforcing profile denies: --to enforce.",
+        )
+    if namespace.errno is not None and (namespace.action or "ERRNO").upper() != "ERRNO":
+        raise MutuallyExclusiveArgumentError(
+            f"--errno cannot be used together with --action {namespace.action}.",
+            recommendation="Only ERRNO, the default, answers with an error.",
+        )
+
+
 def collect_options(namespace: Namespace) -> None:
     """Put all that a profile may depend on into one object, for the handler to receive as ``options``."""
     from azext_seccomp.profile.source import Options

@@ -21,7 +21,7 @@ from azext_seccomp._format import (
 )
 from azext_seccomp._format_audit import audit_table, cleanup_table
 from azext_seccomp._format_try import try_table
-from azext_seccomp._validators import collect_options, validate_audit, validate_removal
+from azext_seccomp._validators import collect_options, validate_audit, validate_conversion, validate_removal
 
 if TYPE_CHECKING:
     from azext_seccomp import SeccompCommandsLoader
@@ -77,7 +77,7 @@ def _offline(loader: SeccompCommandsLoader) -> None:
         group.command("render", "render_profile", validator=collect_options, table_transformer=rule_table)
         group.command("validate", "validate_profile", validator=collect_options, table_transformer=validation_table)
         group.show_command("show", "show_profile", validator=collect_options, table_transformer=overview_table)
-        group.command("convert", "convert_profile", validator=collect_options, table_transformer=rule_table)
+        group.command("convert", "convert_profile", validator=validate_conversion, table_transformer=rule_table)
         group.command("diff", "diff_profiles", validator=collect_options, table_transformer=change_table)
         group.command("merge", "merge_profiles", validator=collect_options, table_transformer=rule_table)
         group.command("refine", "refine_profile", validator=collect_options, table_transformer=refinement_table)

@@ -78,7 +78,7 @@ def show_profile(cmd: Any, options: Options, profile: str, syscall: Sequence[str
 
 
 def convert_profile(
-    cmd: Any, options: Options, profile: str, to: str, action: str = "ERRNO", errno: int | None = None
+    cmd: Any, options: Options, profile: str, to: str, action: str | None = None, errno: int | None = None
 ) -> dict[str, Any]:
     from azext_seccomp.profile.model import Action
     from azext_seccomp.profile.variants import to_audit, to_canary, to_enforce
@@ -87,7 +87,7 @@ def convert_profile(
         raise InvalidInput(f"{errno} is not the number of an error.", fix=f"Give --errno from 0 to {_MAX_ERRNO}.")
     source = read_profile(profile, options)
     if to == "enforce":
-        variant = to_enforce(source.profile, Action[action.upper()], errno)
+        variant = to_enforce(source.profile, Action[(action or "ERRNO").upper()], errno)
     else:
         variant = {"audit": to_audit, "canary": to_canary}[to](source.profile)
     return _printed(variant.profile, (*source.notes, *variant.notes))

@@ -119,6 +119,24 @@ def test_convert_there_and_back(az: Callable[..., AzResult], write: Profile) -> 
     assert "SECCOMP_FILTER_FLAG_LOG" in canary.json["flags"] and "runc 1.2" in canary.err
 
 
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (("--to", "audit", "--errno", "5"), "--action and --errno cannot be used together with --to audit."),
+        (("--to", "canary", "--action", "ERRNO"), "--action and --errno cannot be used together with --to canary."),
+        (
+            ("--to", "enforce", "--action", "TRAP", "--errno", "5"),
+            "--errno cannot be used together with --action TRAP.",
+        ),
+    ],
+)
+def test_convert_refuses_what_would_do_nothing(
+    az: Callable[..., AzResult], write: Profile, args: tuple[str, ...], message: str
+) -> None:
+    result = az("convert", "--profile", write("p.json", DENY), *args)
+    assert (result.code, result.out) == (1, "") and message in result.err
+
+
 @pytest.mark.parametrize("errno", ["-5", "4096"])
 def test_convert_takes_numbers_that_the_kernel_can_answer(
     az: Callable[..., AzResult], write: Profile, errno: str
