@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from knack.log import get_logger
+
 from azext_seccomp._clients import reach_cluster
 from azext_seccomp._exit import exit_after_output
 from azext_seccomp._files import name_of, read_file
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from azext_seccomp.node.inventory import Chosen
     from azext_seccomp.node.placement import NodeOutcome
     from azext_seccomp.progress import Progress
+
+logger = get_logger(__name__)
 
 _SOME_FAILED = 1
 
@@ -113,6 +117,7 @@ def _cluster(cmd: Any, group: str, name: str, pools: Sequence[str], admin: bool)
     from azext_seccomp.cluster.namespace import ensure_namespace, new_session_id, release_namespace
     from azext_seccomp.node.inventory import choose, read_nodes
 
+    session = new_session_id()
     with orderly_end(), terminal_progress(cmd.cli_ctx) as progress:
         progress.step("Reaching the cluster")
         with reach_cluster(cmd, group, name, admin) as reached:
@@ -120,9 +125,22 @@ def _cluster(cmd: Any, group: str, name: str, pools: Sequence[str], admin: bool)
             chosen = choose(read_nodes(kube), pools or ())
             ensure_namespace(kube)
             try:
-                yield _Cluster(kube, chosen, new_session_id(), progress)
+                yield _Cluster(kube, chosen, session, progress)
+            except (KeyboardInterrupt, SystemExit):
+                _farewell(kube, session)
+                raise
             finally:
                 release_namespace(kube)
+
+
+def _farewell(kube: Kube, session: str) -> None:
+    """Tell somebody who ended the command what became of its work: az itself says nothing then."""
+    from azext_seccomp.cluster.pods import remains
+
+    if remains(kube, session):
+        logger.error("Ended early. Some of what it made in the cluster may be left: az aks seccomp cleanup removes it.")
+    else:
+        logger.error("Ended early. What it made in the cluster was cleared up; what is done on nodes stays done.")
 
 
 def _outcome_rows(cmd: Any, outcomes: Sequence[NodeOutcome], chosen: Chosen) -> list[dict[str, Any]]:

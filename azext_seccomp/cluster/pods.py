@@ -15,7 +15,7 @@ from azext_seccomp.cluster.namespace import NAMESPACE, SESSION_LABEL, selector
 from azext_seccomp.cluster.pod_state import PodState, read_state
 from azext_seccomp.errors import Conflict, NotFound, SeccompError, Unauthenticated, Unreachable
 
-__all__ = ["PodState", "create_all", "delete_all", "read_state", "remove_session", "watch_pods"]
+__all__ = ["PodState", "create_all", "delete_all", "read_state", "remains", "remove_session", "watch_pods"]
 
 _PARALLEL = 32
 _ATTEMPTS = 4
@@ -105,6 +105,15 @@ def remove_session(kube: Kube, session: str, role: str | None = None, *, grace_s
         failures = _at_once({one["name"]: partial(_forget, kube, one) for one in ended}, _PARALLEL)
         if failures or len(ended) < len(pods):
             time.sleep(_POLL_SECONDS)
+
+
+def remains(kube: Kube, session: str) -> bool:
+    """Whether pods or ConfigMaps of a session are left, or may be: the server does not say."""
+    matching = selector(session)
+    try:
+        return any(any(True for _ in kube.list(one.path(NAMESPACE), labels=matching)) for one in (PODS, CONFIG_MAPS))
+    except SeccompError:
+        return True
 
 
 def _forget(kube: Kube, metadata: Mapping[str, Any]) -> None:

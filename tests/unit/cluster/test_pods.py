@@ -11,7 +11,7 @@ import pytest
 from azext_seccomp.cluster import pods
 from azext_seccomp.cluster.interface import CONFIG_MAPS, PODS
 from azext_seccomp.cluster.namespace import NAMESPACE, labels
-from azext_seccomp.cluster.pods import create_all, delete_all, remove_session, watch_pods
+from azext_seccomp.cluster.pods import create_all, delete_all, remains, remove_session, watch_pods
 from azext_seccomp.errors import Conflict, Forbidden, SeccompError, Unreachable
 from tests.unit.fakes import FakeKube, Request
 
@@ -29,6 +29,15 @@ def test_a_refused_pod_is_data_and_the_others_are_created() -> None:
     kube = FakeKube(refuse=refusing("create", "b", denied))
     assert create_all(kube, [manifest("a"), manifest("b"), manifest("c")]) == {"b": denied}
     assert sorted(kube.names(PODS.path(NAMESPACE))) == ["a", "c"]
+
+
+def test_whether_anything_of_a_session_is_left() -> None:
+    kube = FakeKube()
+    kube.add(PODS.path(NAMESPACE), manifest("other", session="s2"))
+    assert not remains(kube, "s1")
+    kube.add(CONFIG_MAPS.path(NAMESPACE), manifest("content"))
+    assert remains(kube, "s1")
+    assert remains(FakeKube(refuse=lambda request: Unreachable("No connection.")), "s1")
 
 
 def test_never_asks_more_than_the_limit_at_once() -> None:
