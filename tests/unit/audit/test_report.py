@@ -33,7 +33,21 @@ RUN = Run(
 
 def event(syscall: str, comm: str = "sh", pod: str = "web-0") -> Event:
     return Event(
-        2_000_000_000, "node1", "default", pod, "web", comm, 7, 7, "SECCOMP_RET_LOG", 2147221504, syscall, 165, "", 0, ""
+        2_000_000_000,
+        "node1",
+        "default",
+        pod,
+        "web",
+        comm,
+        7,
+        7,
+        "SECCOMP_RET_LOG",
+        2147221504,
+        syscall,
+        165,
+        "",
+        0,
+        "",
     )
 
 
