@@ -24,6 +24,7 @@ _RESULT = re.compile(
 _ENTRY = re.compile(
     r"(file|link|other|closed) ([0-9a-f]{64}|-) ([0-9]{1,19}|-) (=[0-9a-f]{2,8192}|[A-Za-z0-9._/-]{1,4096})", re.ASCII
 )
+_LOGGED = re.compile(r"logged ([a-z_ ]{0,160})", re.ASCII)
 _KINDS: dict[str, EntryKind] = {"file": "file", "link": "link", "other": "other", "closed": "closed"}
 _DETAIL_LIMIT = 200
 _MAX_LINES = 600  # a little more than the script lists
@@ -57,13 +58,14 @@ class Entry:
 @dataclass(frozen=True, slots=True)
 class Answer:
     """``total`` entries are on the node; ``entries`` may be the first of them only. ``error`` is the script's own, or
-    empty.
+    empty. ``logged``: the node's ``kernel.seccomp.actions_logged``; None where it is not told.
     """
 
     results: tuple[Result, ...] = ()
     entries: tuple[Entry, ...] = ()
     total: int = 0
     error: str = ""
+    logged: frozenset[str] | None = None
 
 
 def read_answer(message: str) -> Answer | None:
@@ -102,15 +104,18 @@ def _read_lines(lines: Sequence[str], total: int) -> Answer:
     results: list[Result] = []
     entries: list[Entry] = []
     error = ""
+    logged: frozenset[str] | None = None
     for line in lines:
         if line == "end":
-            return Answer(tuple(results), tuple(entries), total, error)
+            return Answer(tuple(results), tuple(entries), total, error, logged)
         if match := _RESULT.fullmatch(line):
             detail = printable(match[4] or "", _DETAIL_LIMIT)
             results.append(Result(int(match[1]), match[2], _hash(match[3]), detail))
         elif match := _ENTRY.fullmatch(line):
             size = None if match[3] == "-" else int(match[3])
             entries.append(Entry(_name(match[4]), _KINDS[match[1]], _hash(match[2]), size))
+        elif match := _LOGGED.fullmatch(line):
+            logged = frozenset(match[1].split())
         elif line.startswith("error "):
             error = printable(line.removeprefix("error "), _DETAIL_LIMIT)
         else:

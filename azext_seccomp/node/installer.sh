@@ -13,6 +13,7 @@
 #
 #   aks-seccomp 1 here|log TOTAL        log: the lines are in the container's log instead, they would not fit
 #   NUMBER STATUS SHA256|- DETAIL       place, remove
+#   logged ACTION...                    place: the actions of filters that the node's kernel records, where it tells
 #   file|link|other|closed SHA256|- SIZE|- NAME   list, remove-tree; closed: a directory that cannot be read; NAME with
 #                                                 other bytes than A-Z a-z 0-9 . _ / - is = and its hex digits
 #   error DETAIL
@@ -222,6 +223,7 @@ case $verb in
             place_one "$force" "$1" "$2" "$3"
             shift 3
         done
+        logged=$(cat /proc/sys/kernel/seccomp/actions_logged 2> /dev/null) && say "logged $(plain "$logged")"
         ;;
     remove)
         while [ $# -ge 2 ]; do

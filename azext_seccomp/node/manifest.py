@@ -38,6 +38,7 @@ class Job:
     :param arguments: of the script, from its verb on.
     :param contents: what the script finds as files 0, 1, 2 …
     :param of_node: what follows the arguments on single nodes, by their names.
+    :param localhost_profile: the profile file of the node that the pods run under, instead of RuntimeDefault.
     """
 
     session: str
@@ -46,6 +47,7 @@ class Job:
     contents: tuple[bytes, ...]
     image: str = DEFAULT_INSTALLER_IMAGE
     of_node: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    localhost_profile: str = ""
 
 
 def script() -> bytes:
@@ -86,7 +88,7 @@ def installer_pod(job: Job, node: Node, name: str, maps: Sequence[JsonObject]) -
             "terminationGracePeriodSeconds": 1,
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,
-            "securityContext": {"runAsUser": 0, "runAsGroup": 0, "seccompProfile": {"type": "RuntimeDefault"}},
+            "securityContext": {"runAsUser": 0, "runAsGroup": 0, "seccompProfile": _seccomp_profile(job)},
             "tolerations": tolerations(node.taints),
             "containers": [_container(job, node)],
             "volumes": [
@@ -95,6 +97,12 @@ def installer_pod(job: Job, node: Node, name: str, maps: Sequence[JsonObject]) -
             ],
         },
     }
+
+
+def _seccomp_profile(job: Job) -> JsonObject:
+    if job.localhost_profile:
+        return {"type": "Localhost", "localhostProfile": job.localhost_profile}
+    return {"type": "RuntimeDefault"}
 
 
 def _container(job: Job, node: Node) -> JsonObject:

@@ -7,8 +7,8 @@ import hashlib
 import secrets
 import threading
 from collections import defaultdict, deque
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from azext_seccomp.cluster.interface import Kube
@@ -16,8 +16,10 @@ from azext_seccomp.errors import InvalidInput
 from azext_seccomp.node.answer import Entry, Result
 from azext_seccomp.node.installers import NodeAnswer, run_installers
 from azext_seccomp.node.inventory import Node
+from azext_seccomp.node.kernel_log import unrecorded
 from azext_seccomp.node.manifest import DEFAULT_INSTALLER_IMAGE, Job
 from azext_seccomp.node.paths import OWN_DIRECTORY, ProfileFile, own_path
+from azext_seccomp.profile.model import Action
 from azext_seccomp.progress import Progress, Silent
 
 Status = Literal["placed", "present", "removed", "absent", "failed", "skipped", "refused"]
@@ -77,6 +79,7 @@ def place(
     *,
     image: str = DEFAULT_INSTALLER_IMAGE,
     force: bool = False,
+    recorded: Collection[Action] = (),
     progress: Progress | None = None,
     stop: threading.Event | None = None,
 ) -> list[NodeOutcome]:
@@ -87,6 +90,8 @@ def place(
 
     :param placements: nodes, none twice, each with the files that it is to have. One path may have another content on
         another node.
+    :param recorded: actions that the nodes' kernels have to record. A node whose kernel is set not to has its files
+        ``refused``, though they are there: under them nothing would be seen.
     :return: the outcomes by node, then by file, in the orders given.
     :raises InvalidInput: no file for a node, more than ``MAX_FILES``, or two for one path.
     :raises SeccompError: as ``run_installers``.
@@ -103,7 +108,11 @@ def place(
     )
     nodes = [node for node, _ in placements]
     answers = run_installers(kube, job, nodes, progress=progress or Silent(), step="Placing on the nodes", stop=stop)
-    return _outcomes(answers, {name: [(int(words[0]), words[1]) for words in told] for name, told in of_node.items()})
+    outcomes = _outcomes(
+        answers, {name: [(int(words[0]), words[1]) for words in told] for name, told in of_node.items()}
+    )
+    unseen = {one.node.name: unrecorded(one.answer.logged, recorded) for one in answers if one.answer}
+    return [_refused(one, unseen.get(one.node, "")) for one in outcomes]
 
 
 def list_files(
@@ -208,6 +217,10 @@ def _outcome(one: NodeAnswer, path: str, result: Result | None) -> NodeOutcome:
     if result.status == "different":
         detail = "a different file of this name is there; --force replaces it"
     return NodeOutcome(name, pool, _STATUSES[result.status], path, result.sha256, detail)
+
+
+def _refused(one: NodeOutcome, why: str) -> NodeOutcome:
+    return replace(one, status="refused", detail=why) if why and one.ok else one
 
 
 def _tree_outcomes(one: NodeAnswer) -> list[NodeOutcome]:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.stand.cluster import Stand
+from tests.stand.cluster.fake_nodes.installer import LOGGED
 from tests.stand.cluster.fake_nodes.kubelets import node_name
 from tests.stand.cluster.shell import run
 from tests.stand.other_stand import OTHER_STAND, other
@@ -89,7 +90,7 @@ def test_pods_on_fake_nodes(other: Stand) -> None:
         wait_for(lambda: of_pod("installer")["phase"] == "Succeeded", "installer")
         wait_for(lambda: of_pod("collector")["phase"] == "Running", "collector")
         ended = of_pod("installer")["containerStatuses"][0]["state"]["terminated"]
-        assert ended["message"] == f"aks-seccomp 1 here 0\n0 placed {SHA}\nend\n"
+        assert ended["message"] == f"aks-seccomp 1 here 0\n0 placed {SHA}\nlogged {LOGGED.read_text()}end\n"
         assert kubectl("logs", "collector").endswith("level=debug msg=running...\n")
         events = follow(other, "collector", lines=4)
         assert [json.loads(line)["syscall"] for line in events[1:]] == ["SYS_UNSHARE"] * 3

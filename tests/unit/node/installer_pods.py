@@ -4,6 +4,7 @@
 """Nodes for tests: directories of this machine on which the installer's real script runs."""
 
 import base64
+import json
 import subprocess
 import threading
 from collections.abc import Sequence
@@ -14,6 +15,11 @@ from azext_seccomp.cluster.interface import CONFIG_MAPS, PODS, JsonObject
 from azext_seccomp.cluster.namespace import NAMESPACE
 from azext_seccomp.node import manifest
 from tests.unit.fakes import FakeKube
+
+REFUSAL_OF_FLAGS = (
+    "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: "
+    "seccomp flags are not yet supported by runc: unknown"
+)
 
 
 def run_script(
@@ -33,11 +39,13 @@ class Kubelets:
     """Stands for the kubelets of all nodes: ``FakeKube(on_create=Kubelets(directory))`` runs each installer created.
 
     ``instead``: by node name, what happens to the pod instead: a status, or None for a node that never takes it up.
+    ``old_runc``: names of nodes whose runc refuses the flags of a filter.
     """
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.instead: dict[str, dict[str, Any] | None] = {}
+        self.old_runc: set[str] = set()
         self.threads: list[threading.Thread] = []
 
     def __call__(self, kube: FakeKube, created: JsonObject) -> None:
@@ -59,6 +67,10 @@ class Kubelets:
             status = self.instead[node]
             if status is not None:
                 kube.set_status(where, status)
+            return
+        profile = pod["spec"]["securityContext"]["seccompProfile"].get("localhostProfile")
+        if profile and "flags" in json.loads((self.node(node) / profile).read_bytes()) and node in self.old_runc:
+            kube.set_status(where, ended(128, REFUSAL_OF_FLAGS))
             return
         base = self.node(node).parent
         command = list(pod["spec"]["containers"][0]["command"])

@@ -17,6 +17,7 @@ from azext_seccomp.node.inventory import Node
 from azext_seccomp.node.manifest import Job
 from azext_seccomp.node.paths import ProfileFile, profile_file
 from azext_seccomp.node.placement import NodeOutcome, list_files, place, remove
+from azext_seccomp.profile.model import Action
 from azext_seccomp.progress import Silent
 from tests.unit.fakes import FakeKube, Request
 from tests.unit.node.installer_pods import Kubelets, ended, stuck
@@ -182,6 +183,20 @@ def test_a_webhook_that_cannot_be_asked_beforehand_is_not_asked(kube: FakeKube) 
         "create", InvalidInput("x", why='admission webhook "w" does not support dry run'), dry_run=True
     )
     assert {one.status for one in place(kube, "s1", on(NODES, [WEB]))} == {"placed"}
+
+
+def test_a_node_whose_kernel_records_too_little_is_refused(kube: FakeKube, kubelets: Kubelets) -> None:
+    hardened = f"aks-seccomp 1 here 0\n0 placed {WEB.sha256}\nlogged kill_process log\nend\n"
+    kubelets.instead = {
+        "n2": ended(0, hardened),
+        "n3": ended(0, "aks-seccomp 1 here 0\n0 failed - full\nlogged \nend\n"),
+    }
+    seen = place(kube, "s1", on(NODES, [WEB]), recorded=[Action.LOG])
+    assert [one.status for one in seen] == ["placed", "placed", "failed"]
+    unseen = place(kube, "s1", on(NODES, [WEB]), recorded=[Action.ERRNO], force=True)
+    assert [one.status for one in unseen] == ["present", "refused", "failed"]
+    assert "actions_logged='kill_process errno log'" in unseen[1].detail
+    assert unseen[2].detail == "full"
 
 
 def test_nothing_stays_when_the_caller_is_interrupted(kube: FakeKube, kubelets: Kubelets) -> None:

@@ -9,9 +9,11 @@ Verbs and the grammar of the answer are those of ``azext_seccomp/node/installer.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 ANSWER_BYTES = 3800
 LISTED_FILES = 500
+LOGGED = Path("/proc/sys/kernel/seccomp/actions_logged")
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ def answer(directory: dict[str, File], arguments: Sequence[str], contents: Mappi
     total = 0
     if verb == "place":
         lines = [_place(directory, rest[0], path, sha, n, contents[n]) for n, path, sha in _groups(rest[1:], 3)]
+        lines.append(f"logged {LOGGED.read_text().strip()}")
     elif verb == "remove":
         lines = [_remove(directory, number, path) for number, path in _groups(rest, 2)]
     else:
