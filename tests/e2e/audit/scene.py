@@ -188,10 +188,11 @@ class Scene:
         return [one for one in found if one["metadata"]["labels"]["aks-seccomp/session"] in self.sessions]
 
     def _note_sessions(self) -> None:
-        """In a thread: which sessions are this test's, by the profile that their journals name."""
+        """In a thread: which sessions are this test's, by the profile or the namespace that their journals name."""
         journals = CONFIG_MAPS.path(NAMESPACE)
         for event in self.kube.watch(journals, labels=selector(role="journal"), stop=self._stop):
-            if event.type != "DELETED" and self.path in event.object["data"]["journal.json"]:
+            journal = "" if event.type == "DELETED" else event.object["data"]["journal.json"]
+            if self.path in journal or self.namespace in journal:
                 self.sessions.add(event.object["metadata"]["labels"]["aks-seccomp/session"])
 
 
