@@ -70,7 +70,7 @@ class ProfileSet:
         directory: str,
     ) -> None:
         self._choice = choice
-        self._mode = mode
+        self.mode = mode
         self._nodes = tuple(nodes)
         self._numbers = {node.name: number for number, node in enumerate(nodes)}
         self._variants: dict[Source, _Variant] = {}
@@ -156,7 +156,7 @@ class ProfileSet:
     def _variant(self, source: Source) -> _Variant:
         known = self._variants.get(source)
         if known is None:
-            made = to_audit(source.profile) if self._mode == "audit" else to_canary(source.profile)
+            made = to_audit(source.profile) if self.mode == "audit" else to_canary(source.profile)
             content = codec.encode(made.profile)
             sha256 = hashlib.sha256(content).hexdigest()
             known = self._variants[source] = _Variant(source.profile, made.profile, content, sha256, made.notes)

@@ -9,7 +9,7 @@ import pytest
 
 from azext_seccomp.audit.aggregate import Finding
 from azext_seccomp.audit.choice import OneProfile, ProfileChoice, RuntimeDefault
-from azext_seccomp.audit.profile_set import ProfileSet
+from azext_seccomp.audit.profile_set import Mode, ProfileSet
 from azext_seccomp.audit.ruling import ProfileRule
 from azext_seccomp.audit.verdict import Ruling
 from azext_seccomp.node.inventory import Node
@@ -40,9 +40,11 @@ def ruled(profile: Profile) -> ProfileRule:
     return choice_ruled(OneProfile(Source(profile, "p.json", "0" * 64), "p.json"), NODES, web=DEFAULT)
 
 
-def choice_ruled(choice: ProfileChoice, nodes: Sequence[Node], **containers: frozenset[str]) -> ProfileRule:
+def choice_ruled(
+    choice: ProfileChoice, nodes: Sequence[Node], mode: Mode = "audit", **containers: frozenset[str]
+) -> ProfileRule:
     """A rule where each container has these capabilities."""
-    profiles = ProfileSet(choice, nodes, containers.values(), mode="audit", directory="audit")
+    profiles = ProfileSet(choice, nodes, containers.values(), mode=mode, directory="audit")
     return ProfileRule(profiles, lambda _namespace, _pod, container: profiles.path_for(containers[container]))
 
 
@@ -78,6 +80,45 @@ def test_of_several_architectures_the_harshest_ruling_counts() -> None:
     rule = ruled(ALLOW_LIST)
     assert rule(found("mkdir", "arm")).finding_class == "logged"  # arm64 has no such syscall
     assert rule(found("mkdir", "arm", "x86")).finding_class == "blocked"
+
+
+class TestCanary:
+    """The filter has decided: a record tells its action, the profile which errno that was."""
+
+    PROFILE = Profile(
+        Action.ERRNO,
+        architectures=("SCMP_ARCH_X86_64",),
+        rules=(
+            Rule(("read", "openat2", "epoll_pwait2"), Action.ALLOW),
+            Rule(("clone3",), Action.ERRNO, errno_ret=38),
+            Rule(("ptrace",), Action.KILL_PROCESS),
+            Rule(("getpid",), Action.LOG),
+            Rule(("kill",), Action.KILL, args=(Arg(1, 9, Op.EQ),)),
+            Rule(("kill",), Action.ERRNO, errno_ret=38, args=(Arg(1, 9, Op.NE),)),
+            Rule(("prctl",), Action.LOG, args=(Arg(0, 15, Op.EQ),)),
+        ),
+    )
+
+    @pytest.mark.parametrize(
+        ("syscall", "code", "expected"),
+        [
+            ("mount", "ERRNO", Ruling("blocked", "SCMP_ACT_ERRNO")),
+            ("clone3", "ERRNO", Ruling("fallback", "SCMP_ACT_ERRNO")),
+            ("syscall_9999", "ERRNO", Ruling("fallback", "SCMP_ACT_ERRNO")),
+            ("syscall_165", "ERRNO", Ruling("blocked", "SCMP_ACT_ERRNO")),
+            ("ptrace", "KILL_PROCESS", Ruling("blocked", "SCMP_ACT_KILL_PROCESS")),
+            ("kill", "KILL_THREAD", Ruling("blocked", "SCMP_ACT_KILL_THREAD")),
+            ("kill", "ERRNO", Ruling("fallback", "SCMP_ACT_ERRNO")),
+            ("getpid", "LOG", Ruling("logged", "SCMP_ACT_LOG")),
+            ("prctl", "LOG", Ruling("logged", "SCMP_ACT_LOG")),
+            ("prctl", "ERRNO", Ruling("blocked", "SCMP_ACT_ERRNO")),
+            ("read", "KILL_PROCESS", Ruling("blocked", "SCMP_ACT_KILL_PROCESS")),
+        ],
+    )
+    def test_what_was_recorded_counts(self, syscall: str, code: str, expected: Ruling) -> None:
+        choice = OneProfile(Source(self.PROFILE, "p.json", "0" * 64), "p.json")
+        rule = choice_ruled(choice, NODES, mode="canary", web=DEFAULT)
+        assert rule(found(syscall, code=f"SECCOMP_RET_{code}")) == expected
 
 
 class TestRuntimeDefault:
