@@ -74,8 +74,18 @@ class DockerProfile:
         self._rendered = cache(lambda options: load(data, name, options))
 
     def on(self, node: Node, capabilities: frozenset[str]) -> Source:
-        """The file, rendered for the node and the container."""
-        return self._rendered(_options(node, capabilities, docker_format=True))
+        """The file, rendered for the node and the container.
+
+        :raises InvalidInput: the node's architecture is none of AKS, or its kernel cannot be read.
+        """
+        try:
+            return self._rendered(_options(node, capabilities, docker_format=True))
+        except InvalidInput as error:
+            raise InvalidInput(
+                f"{self.identity.source} cannot be rendered for node {node.name}.",
+                why=str(error),
+                fix=f"{error.fix} To go on without it, leave its node pool out with --nodepool-name.".lstrip(),
+            ) from None
 
     def containerd_on(self, _node: Node) -> str:
         """It makes no difference."""

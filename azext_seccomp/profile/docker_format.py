@@ -85,8 +85,10 @@ def render(
     :param capabilities: the container's bounding set, with ``CAP_``.
     :param kernel: of the node; None takes every ``minKernel`` as reached.
     :param source: name of the file, for errors.
-    :raises InvalidInput: the document breaks Docker's format.
+    :raises InvalidInput: the document breaks Docker's format, or AKS has no nodes of the architecture.
     """
+    if arch not in _NATIVE:
+        raise InvalidInput(f"AKS has no nodes of architecture {arch}.", fix="Give amd64 or arm64.")
     conditions = _typed(document, source)
     if conditions.architectures and conditions.arch_map:
         raise InvalidInput(f"{source} has both architectures and archMap.", why="Docker refuses that.", fix="Keep one.")

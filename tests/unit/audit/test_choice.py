@@ -46,6 +46,11 @@ class TestRuntimeDefault:
         assert RuntimeDefault().on(node, capabilities).profile == expected.profile
         assert RuntimeDefault(version).on(NODE, DEFAULT).profile == render(version, "amd64", DEFAULT, KERNEL).profile
 
+    def test_an_old_kernel_counts(self) -> None:
+        node = Node("n1", kernel="4.4.0", runtime_version="1.7.24")
+        assert RuntimeDefault().on(node, DEFAULT).profile == render("1.7.24", "amd64", DEFAULT, "4.4.0").profile
+        assert RuntimeDefault().on(node, DEFAULT).profile != RuntimeDefault().on(NODE, DEFAULT).profile
+
     def test_nodes_that_are_alike_share_it(self) -> None:
         choice = RuntimeDefault()
         other = Node("n2", "pool2", kernel=KERNEL, runtime_version="1.7.24")
@@ -97,6 +102,17 @@ class TestDockerProfile:
         arm = choice.on(Node("n2", arch="arm64", kernel="4.4.0"), DEFAULT).profile
         assert "SCMP_ARCH_AARCH64" in arm.architectures
         assert {name for rule in arm.rules for name in rule.names} == {"read"}
+
+    @pytest.mark.parametrize(
+        ("node", "words"),
+        [
+            (Node("n1", arch="riscv64"), "riscv64"),
+            (Node("n1", kernel="of my own"), "'of my own' is not a kernel version"),
+        ],
+    )
+    def test_a_node_for_which_it_cannot_be_rendered_is_named(self, node: Node, words: str) -> None:
+        with pytest.raises(InvalidInput, match=f"docker.json cannot be rendered for node n1.*{words}"):
+            DockerProfile(DOCKER, "docker.json").on(node, DEFAULT)
 
     def test_is_named_as_the_file(self) -> None:
         identity = DockerProfile(DOCKER, "web/docker.json").identity
