@@ -7,6 +7,7 @@ import secrets
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -20,12 +21,15 @@ from azext_seccomp.cluster.namespace import NAMESPACE, ensure_namespace, new_ses
 from azext_seccomp.cluster.pods import remove_session
 from azext_seccomp.gadget.collectors import CollectorNode, Collectors, Pace
 from azext_seccomp.gadget.manifest import GadgetOptions
+from azext_seccomp.node.installers import run_installers
 from azext_seccomp.node.inventory import Node, choose, read_nodes
+from azext_seccomp.node.manifest import Job
 from azext_seccomp.node.placement import place, remove
 from azext_seccomp.node.probe import canary_refusals, probe_path
 from azext_seccomp.profile.capabilities import DEFAULT
 from azext_seccomp.profile.model import Action, Profile, Rule
 from azext_seccomp.profile.source import Source
+from azext_seccomp.progress import Silent
 from tests.e2e.audit.scene import TOOLS, counted, pod, wait_for
 from tests.stand.cluster import Stand
 
@@ -94,6 +98,16 @@ def test_only_the_node_with_the_old_runc_is_refused_and_neither_keeps_the_probe(
         assert stand.node_exec(node, "ls", "-d", directory, check=False)[0] != 0
     left = [one for kind in (PODS, CONFIG_MAPS) for one in kube.list(kind.path(NAMESPACE), labels=selector(session))]
     assert left == []
+
+
+def test_an_installer_tells_what_the_kernel_of_its_node_records(
+    kube: OfficialClient, session: str, nodes: list[Node]
+) -> None:
+    job = Job(session, "kernel", ("place", "keep"), (), TOOLS)
+    answers = run_installers(kube, job, nodes, progress=Silent(), step="Asking the nodes")
+    here = frozenset(Path("/proc/sys/kernel/seccomp/actions_logged").read_text().split())
+    assert "errno" in here
+    assert [one.answer and one.answer.logged for one in answers] == [here] * len(nodes)
 
 
 def test_denied_calls_fail_and_are_found_as_the_kernel_recorded_them(
