@@ -14,7 +14,7 @@ def test_a_kernel_as_it_comes_records_every_action(action: Action) -> None:
     assert unrecorded(ALL, [action]) == ""
 
 
-@pytest.mark.parametrize("action", set(Action) - {Action.ALLOW})
+@pytest.mark.parametrize("action", [one for one in Action if one is not Action.ALLOW])
 def test_a_kernel_that_records_nothing_records_no_action(action: Action) -> None:
     assert "does not record" in unrecorded(frozenset(), [action])
 
