@@ -101,8 +101,7 @@ class ProfileSet:
     def notes(self) -> tuple[str, ...]:
         """What was assumed, and what an operator has to know of the variants; each sentence once."""
         said = [note for source in self._variants for note in source.notes]
-        if not self.only_logs:
-            said += [note for one in self._variants.values() for note in one.notes]
+        said += [note for one in self._variants.values() for note in one.notes]
         return tuple(dict.fromkeys(said))
 
     def path_for(self, capabilities: frozenset[str]) -> str:

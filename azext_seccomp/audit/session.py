@@ -158,7 +158,7 @@ class AuditSession:
     def _place(self, nodes: Sequence[Node]) -> list[NodeOutcome]:
         """On every node; the file's name follows from its content, so what is there already is the same."""
         stop = self._interrupts.stop
-        outcomes = place(
+        placed = place(
             self._kube,
             self._session,
             [(node, self._profiles.files_on(node)) for node in nodes],
@@ -167,6 +167,7 @@ class AuditSession:
             progress=self._progress,
             stop=stop,
         )
+        outcomes = _by_node(placed)
         if not stop.is_set() and not any(one.ok for one in outcomes):
             reasons = sorted({one.detail for one in outcomes})
             raise WrongState(
@@ -174,7 +175,7 @@ class AuditSession:
                 why="; ".join(reasons[:_REASONS_SHOWN]),
                 fix="An image that cannot be pulled is replaced with --installer-image.",
             )
-        return _by_node(outcomes)
+        return outcomes
 
     def _apply(self, objects: Sequence[ManifestObject]) -> int | None:
         if not objects or self._journal is None:

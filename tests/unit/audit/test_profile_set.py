@@ -93,6 +93,11 @@ def test_another_content_on_any_node_is_another_path() -> None:
         )
     }
     assert len(paths) == 4
+    renewed = [
+        Node("new", kernel=KERNEL, runtime_version="1.6.20"),
+        Node("newer", kernel=KERNEL, runtime_version="1.7.24"),
+    ]
+    assert made(DEFAULT, nodes=renewed).paths.isdisjoint(made(DEFAULT).paths), "another one on the node called new"
     swapped = [
         Node("old", kernel=KERNEL, runtime_version="1.7.24"),
         Node("new", kernel=KERNEL, runtime_version="1.6.20"),

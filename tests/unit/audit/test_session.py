@@ -18,6 +18,7 @@ from azext_seccomp.audit.cleanup import clean, find
 from azext_seccomp.audit.heartbeat import heartbeat
 from azext_seccomp.audit.interrupts import Interrupts
 from azext_seccomp.audit.plan import Cluster, Plan, Selection
+from azext_seccomp.audit.profile_set import ProfileSet
 from azext_seccomp.audit.session import AuditSession
 from azext_seccomp.cluster.interface import CONFIG_MAPS, NAMESPACES, PODS, JsonObject
 from azext_seccomp.cluster.namespace import NAMESPACE
@@ -26,6 +27,7 @@ from azext_seccomp.gadget.collectors import Pace
 from azext_seccomp.gadget.event import Event
 from azext_seccomp.node.installers import Patience
 from azext_seccomp.node.inventory import read_nodes
+from azext_seccomp.profile.capabilities import DEFAULT, bounding
 from azext_seccomp.profile.source import Options, load
 from azext_seccomp.progress import Silent
 from azext_seccomp.workload.manifest import read_manifest
@@ -146,6 +148,17 @@ def test_each_container_of_a_manifest_gets_the_runtime_default_of_its_capabiliti
         ("admin", "bpf"): "logged",
     }
     assert left(cluster) == []
+
+
+@pytest.mark.parametrize("capabilities", [DEFAULT, bounding(["SYS_ADMIN"])])
+def test_a_node_that_lacks_one_of_its_profiles_has_failed(cluster: FakeCluster, capabilities: frozenset[str]) -> None:
+    admin = {"name": "admin", "securityContext": {"capabilities": {"add": ["SYS_ADMIN"]}}}
+    pod = {**POD, "spec": {"containers": [{"name": "app"}, admin]}}
+    sets = [DEFAULT, bounding(["SYS_ADMIN"])]
+    profiles = ProfileSet(RuntimeDefault(), read_nodes(cluster), sets, mode="audit", directory="audit")
+    cluster.write(f"{profiles.path_for(capabilities)}/in-the-way")
+    with pytest.raises(WrongState, match=r"could not be placed on any node.*something that is not a file"):
+        audit(cluster, plan(pod, choice=RuntimeDefault()))
 
 
 def test_pods_of_the_user_are_audited_when_they_use_the_profile(cluster: FakeCluster) -> None:
