@@ -4,13 +4,15 @@
 """Where everything that a run creates in a cluster lives, and how it is found again."""
 
 import base64
+import re
 import secrets
 import time
 from collections.abc import Callable
 from typing import TypeVar
 
 from azext_seccomp.cluster.interface import CONFIG_MAPS, NAMESPACES, PODS, JsonObject, Kube
-from azext_seccomp.errors import Conflict, Forbidden, NotFound, SeccompError, WrongState
+from azext_seccomp.cluster.text import printable
+from azext_seccomp.errors import Conflict, Forbidden, InvalidInput, NotFound, SeccompError, WrongState
 
 NAMESPACE = "aks-seccomp"
 MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
@@ -23,6 +25,7 @@ _ROOT_CERTIFICATES = (
     "kube-root-ca.crt"  # published into every namespace by the controller manager since Kubernetes 1.20
 )
 _TERMINATING_SECONDS = 60.0
+_SESSION = re.compile(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?", re.ASCII)  # a part of names that may have 63 characters
 
 T = TypeVar("T")
 
@@ -30,6 +33,19 @@ T = TypeVar("T")
 def new_session_id() -> str:
     """``s`` and ten base32 characters: 50 random bits, fit for a label value and for a part of an object's name."""
     return "s" + base64.b32encode(secrets.token_bytes(7)).decode("ascii").lower()[:10]
+
+
+def parse_session_id(text: str) -> str:
+    """A session's name that a user has chosen.
+
+    :raises InvalidInput: it cannot be part of the names of objects.
+    """
+    if _SESSION.fullmatch(text) is None:
+        raise InvalidInput(
+            f"'{printable(text, 80)}' cannot be the name of a session.",
+            fix="Use up to 40 lower-case letters, digits and '-', beginning and ending with a letter or digit.",
+        )
+    return text
 
 
 def labels(session: str, role: str) -> dict[str, str]:

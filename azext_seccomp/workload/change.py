@@ -1,0 +1,199 @@
+# --------------------------------------------------------------------------------------------
+# Copyright (c) the az-aks-seccomp authors. Licensed under the MIT License.
+# --------------------------------------------------------------------------------------------
+"""What an audit changes in a workload, and how it is taken back: nothing but the seccompProfile of its containers.
+
+The way back starts from the workload as it is then: what others have changed meanwhile stays. All of it is pure.
+"""
+
+import copy
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+
+from azext_seccomp.cluster.interface import JsonObject, Resource
+from azext_seccomp.cluster.namespace import SESSION_LABEL
+from azext_seccomp.cluster.text import printable
+from azext_seccomp.errors import InvalidInput
+from azext_seccomp.workload.effective import container_profiles
+from azext_seccomp.workload.find import Candidate
+from azext_seccomp.workload.templates import PathOf, pod_template
+
+ANNOTATION = SESSION_LABEL
+"""On a workload that is under audit, with the session: others see that it is taken."""
+
+_LISTS = ("initContainers", "containers")  # a template has no ephemeral ones
+_TYPES = ("Unconfined", "RuntimeDefault", "Localhost")
+_MAX_PATH = 4096
+
+
+class FormerContainer(msgspec.Struct, frozen=True):
+    """What a container had before.
+
+    :param list: ``containers`` or ``initContainers``.
+    :param profile: its seccompProfile; None when there was none.
+    :param context: whether it had a securityContext.
+    :param path: the ``localhostProfile`` that it gets.
+    """
+
+    list: str
+    name: str
+    profile: dict[str, Any] | None
+    context: bool
+    path: str
+
+
+class FormerWorkload(msgspec.Struct, frozen=True):
+    """A workload that a session changes, as it was before; a part of the journal."""
+
+    api_version: str
+    kind: str
+    plural: str
+    namespace: str
+    name: str
+    uid: str
+    containers: tuple[FormerContainer, ...]
+
+    @property
+    def resource(self) -> Resource:
+        """Where objects of its kind live."""
+        return Resource(self.api_version, self.kind, self.plural, namespaced=True)
+
+    @property
+    def path(self) -> str:
+        """Its URL path."""
+        return self.resource.path(self.namespace, self.name)
+
+    @property
+    def label(self) -> str:
+        """How messages call it: ``Deployment default/web``."""
+        return printable(f"{self.kind} {self.namespace}/{self.name}", 330)
+
+
+class Restoration(NamedTuple):
+    """A workload with what was ours taken back. ``changed``: it is not the same object as before. ``foreign``:
+    containers whose profile somebody else has changed meanwhile.
+    """
+
+    body: JsonObject
+    changed: bool
+    foreign: tuple[str, ...]
+
+
+def obstacles(candidate: Candidate) -> list[tuple[str, str]]:
+    """The containers that no profile has an effect on, each with the reason."""
+    template = pod_template(candidate.body)
+    found = container_profiles(template.spec) if template is not None else []
+    return [(one.name, one.obstacle) for one in found if one.obstacle]
+
+
+def plan_change(candidate: Candidate, path_of: PathOf) -> FormerWorkload:
+    """What the workload is now, and what each of its containers gets; those with an obstacle get nothing."""
+    hindered = {name for name, _ in obstacles(candidate)}
+    formers = []
+    for kind, container in _containers(candidate.body):
+        name = str(container.get("name", ""))
+        if name not in hindered:
+            context = container.get("securityContext")
+            profile = copy.deepcopy((context or {}).get("seccompProfile"))
+            formers.append(FormerContainer(kind, name, profile, context is not None, path_of(container)))
+    metadata, resource = candidate.body["metadata"], candidate.resource
+    return FormerWorkload(
+        resource.api_version,
+        resource.kind,
+        resource.plural,
+        candidate.namespace,
+        candidate.name,
+        str(metadata["uid"]),
+        tuple(formers),
+    )
+
+
+def switched(body: Mapping[str, Any], former: FormerWorkload, session: str) -> JsonObject | None:
+    """The workload with every container under its audit profile; None when it is not any more what was planned for."""
+    changed = copy.deepcopy(dict(body))
+    found = {(kind, container.get("name")): container for kind, container in _containers(changed)}
+    for one in former.containers:
+        container = found.get((one.list, one.name))
+        if container is None:
+            return None
+        context = container.get("securityContext")
+        if (context is not None, (context or {}).get("seccompProfile")) != (one.context, one.profile):
+            return None
+        container["securityContext"] = {**(context or {}), "seccompProfile": _localhost(one.path)}
+    annotations = changed["metadata"].get("annotations")
+    changed["metadata"]["annotations"] = {**(annotations or {}), ANNOTATION: session}
+    return changed
+
+
+def restored(body: Mapping[str, Any], former: FormerWorkload, session: str) -> Restoration:
+    """The workload with what each container had before, where it still has the session's profile.
+
+    :raises InvalidInput: what it had before, as the journal has it, is no seccompProfile: somebody changed the journal.
+    """
+    changed = copy.deepcopy(dict(body))
+    of = {(one.list, one.name): one for one in former.containers}
+    foreign = []
+    for kind, container in _containers(changed):
+        one = of.get((kind, str(container.get("name", ""))))
+        if one is None:
+            continue
+        if _profile(container) == _localhost(one.path):
+            _put_back(container, one)
+        elif _profile(container) != one.profile:
+            foreign.append(one.name)
+    annotations = changed["metadata"].get("annotations") or {}
+    if annotations.get(ANNOTATION) == session:
+        del annotations[ANNOTATION]
+        if not annotations:
+            del changed["metadata"]["annotations"]
+    return Restoration(changed, changed != body, tuple(foreign))
+
+
+def is_switched(body: Mapping[str, Any], former: FormerWorkload) -> bool:
+    """Whether every container that was switched, and is still there, has its audit profile."""
+    of = {(one.list, one.name): one.path for one in former.containers}
+    found = [
+        _profile(container) == _localhost(of[kind, container["name"]])
+        for kind, container in _containers(body)
+        if (kind, container.get("name")) in of
+    ]
+    return bool(found) and all(found)
+
+
+def _put_back(container: JsonObject, one: FormerContainer) -> None:
+    if one.profile is not None:
+        container["securityContext"]["seccompProfile"] = _checked(one)
+        return
+    del container["securityContext"]["seccompProfile"]
+    if not one.context and not container["securityContext"]:
+        del container["securityContext"]
+
+
+def _checked(one: FormerContainer) -> dict[str, Any]:
+    """The journal is an object that others can write to."""
+    profile = one.profile or {}
+    path = profile.get("localhostProfile")
+    named = isinstance(path, str) and len(path) <= _MAX_PATH
+    sound = profile.get("type") in _TYPES and set(profile) <= {"type", "localhostProfile"}
+    if not sound or (named if profile["type"] != "Localhost" else not named):
+        raise InvalidInput(f"The former profile of container {printable(one.name, 80)} is no seccompProfile.")
+    return copy.deepcopy(profile)
+
+
+def _localhost(path: str) -> dict[str, Any]:
+    return {"type": "Localhost", "localhostProfile": path}
+
+
+def _profile(container: Mapping[str, Any]) -> dict[str, Any] | None:
+    found: dict[str, Any] | None = (container.get("securityContext") or {}).get("seccompProfile")
+    return found
+
+
+def _containers(body: Mapping[str, Any]) -> Iterator[tuple[str, JsonObject]]:
+    template = pod_template(dict(body))
+    if template is not None:
+        for kind in _LISTS:
+            for container in template.spec.get(kind) or ():
+                yield kind, container

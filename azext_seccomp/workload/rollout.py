@@ -1,0 +1,223 @@
+# --------------------------------------------------------------------------------------------
+# Copyright (c) the az-aks-seccomp authors. Licensed under the MIT License.
+# --------------------------------------------------------------------------------------------
+"""How far a workload is on its way to the template that it has, and what keeps it.
+
+The rules of done are those of ``kubectl rollout status``, and that no pod of another template is left
+(kubectl ``pkg/polymorphichelpers/rollout_status.go``).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from azext_seccomp.cluster.interface import PODS, JsonObject, Kube, Resource
+from azext_seccomp.cluster.text import printable
+from azext_seccomp.errors import NotFound, SeccompError, ServerFault
+from azext_seccomp.workload.change import FormerWorkload, is_switched
+from azext_seccomp.workload.pod_status import statuses, trouble
+
+Status = Literal["rolling", "troubled", "done", "stuck"]
+
+_EVENTS = Resource("v1", "Event", "events", namespaced=True)
+_DETAIL = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """``status``: ``rolling``; ``troubled`` (rolling, but something keeps it, which may pass); ``done``; ``stuck`` (its
+    controller has given up). ``detail``: in the words of the pod, the quota or the controller.
+    """
+
+    status: Status
+    detail: str = ""
+
+
+def advance(kube: Kube, former: FormerWorkload, *, switched: bool) -> Rollout:
+    """Look at a workload, and do what no controller does: replace the pods of a ReplicaSet, and on the way back those
+    pods of a StatefulSet that cannot start, for which its controller would wait for ever.
+
+    :param switched: on the way to the audit profiles; else on the way back.
+    :raises NotFound: it is gone.
+    :raises SeccompError: the server refuses or cannot be reached.
+    """
+    body = kube.get(former.path)
+    if is_switched(body, former) != switched:
+        return Rollout("stuck", "somebody else has changed its template")
+    pods = _pods(kube, former, body)
+    old = [pod for pod in pods if is_switched(_as_workload(pod), former) != switched]
+    if former.kind == "ReplicaSet":
+        return _replace_pods(kube, body, pods, old)
+    if not switched and former.kind == "StatefulSet":
+        _delete_unready(kube, old)
+    if _SETTLED[former.kind](body) and not old:
+        return Rollout("done")
+    given_up = _condition(body, "Progressing", "False")
+    if given_up:
+        return Rollout("stuck", given_up)
+    why = _why(kube, former, body, [pod for pod in pods if pod not in old])
+    return Rollout("troubled", why) if why else Rollout("rolling")
+
+
+def _deployment_settled(body: Mapping[str, Any]) -> bool:
+    status = body.get("status") or {}
+    wanted = _wanted(body)
+    counts = [int(status.get(name) or 0) for name in ("replicas", "updatedReplicas", "availableReplicas")]
+    return _observed(body) and counts == [wanted] * 3
+
+
+def _stateful_set_settled(body: Mapping[str, Any]) -> bool:
+    status = body.get("status") or {}
+    wanted = _wanted(body)
+    ready = int(status.get("readyReplicas") or 0)
+    same = status.get("currentRevision") == status.get("updateRevision")
+    return _observed(body) and same and ready == wanted
+
+
+def _daemon_set_settled(body: Mapping[str, Any]) -> bool:
+    status = body.get("status") or {}
+    wanted = int(status.get("desiredNumberScheduled") or 0)
+    counts = [int(status.get(name) or 0) for name in ("updatedNumberScheduled", "numberAvailable")]
+    return _observed(body) and counts == [wanted] * 2
+
+
+_SETTLED: dict[str, Callable[[Mapping[str, Any]], bool]] = {
+    "Deployment": _deployment_settled,
+    "StatefulSet": _stateful_set_settled,
+    "DaemonSet": _daemon_set_settled,
+}
+
+
+def _wanted(body: Mapping[str, Any]) -> int:
+    replicas = body["spec"].get("replicas")
+    return 1 if replicas is None else int(replicas)
+
+
+def _observed(body: Mapping[str, Any]) -> bool:
+    """Whether the controller has seen the template of now."""
+    seen = (body.get("status") or {}).get("observedGeneration") or 0
+    return int(seen) >= int(body["metadata"].get("generation") or 0)
+
+
+def _condition(body: Mapping[str, Any], kind: str, status: str) -> str:
+    """The words of a condition, when it has this status and its controller has seen the template of now."""
+    for one in (body.get("status") or {}).get("conditions") or ():
+        if one.get("type") == kind and one.get("status") == status and _observed(body):
+            return printable(f"{one.get('reason')}: {one.get('message')}", _DETAIL)
+    return ""
+
+
+def _pods(kube: Kube, former: FormerWorkload, body: Mapping[str, Any]) -> list[JsonObject]:
+    """Those that its selector selects, without those that are being deleted: their containers never start again."""
+    selected = kube.list(PODS.path(former.namespace), labels=selector_of(body["spec"].get("selector") or {}))
+    return [pod for pod in selected if "deletionTimestamp" not in pod["metadata"] and isinstance(pod.get("spec"), dict)]
+
+
+def selector_of(selector: Mapping[str, Any]) -> str:
+    """A label selector (meta/v1) in the words of a query."""
+    words = [f"{key}={value}" for key, value in (selector.get("matchLabels") or {}).items()]
+    for one in selector.get("matchExpressions") or ():
+        key, values = one["key"], ",".join(one.get("values") or ())
+        word = {
+            "In": f"{key} in ({values})",
+            "NotIn": f"{key} notin ({values})",
+            "Exists": key,
+            "DoesNotExist": f"!{key}",
+        }
+        words.append(word[one["operator"]])
+    return ",".join(words)
+
+
+def _as_workload(pod: JsonObject) -> JsonObject:
+    """A pod as an object that has it for its template."""
+    return {"spec": {"template": pod}}
+
+
+def _why(kube: Kube, former: FormerWorkload, body: Mapping[str, Any], new: Sequence[JsonObject]) -> str:
+    """What keeps it, as far as anything tells."""
+    names = {one.name for one in former.containers}
+    for pod in new:
+        told = trouble(pod, names) or _crash(pod)
+        if told:
+            return printable(f"pod {pod['metadata']['name']}: {told}", _DETAIL)
+    return _condition(body, "ReplicaFailure", "True") or ("" if new else _event(kube, former))
+
+
+def _crash(pod: Mapping[str, Any]) -> str:
+    """A container that ends as soon as it is started, the audited ones or not."""
+    for one in statuses(pod):
+        if ((one.get("state") or {}).get("waiting") or {}).get("reason") == "CrashLoopBackOff":
+            ended = (one.get("lastState") or {}).get("terminated") or {}
+            said = f": {ended['message']}" if ended.get("message") else ""
+            return (
+                f"container {one.get('name')}: CrashLoopBackOff, it ended with exit code {ended.get('exitCode')}{said}"
+            )
+    return ""
+
+
+def _event(kube: Kube, former: FormerWorkload) -> str:
+    """The newest warning about the workload itself: why no pod is made (quota, admission). Whoever may not read events
+    does without.
+    """
+    found: list[tuple[str, str]] = []
+    with suppress(SeccompError):
+        for one in kube.list(_EVENTS.path(former.namespace), fields=f"involvedObject.uid={former.uid},type=Warning"):
+            found.append((str(one.get("lastTimestamp") or ""), f"{one.get('reason')}: {one.get('message')}"))
+    return printable(max(found)[1], _DETAIL) if found else ""
+
+
+def _replace_pods(
+    kube: Kube, body: Mapping[str, Any], pods: Sequence[JsonObject], old: Sequence[JsonObject]
+) -> Rollout:
+    """A ReplicaSet changes the pods that it makes, not those that it has: they go one by one, as budgets allow."""
+    ready = [pod for pod in pods if _is_ready(pod)]
+    if not old and len(ready) == len(pods) == _wanted(body):
+        return Rollout("done")
+    if old and len(pods) >= _wanted(body) and all(pod in ready or pod in old for pod in pods):
+        refused = _evict(kube, old[0])
+        return Rollout("troubled", refused) if refused else Rollout("rolling")
+    stuck = next(filter(None, (_crash(pod) or trouble(pod, _names(pod)) for pod in pods if pod not in old)), "")
+    return Rollout("troubled", printable(stuck, _DETAIL)) if stuck else Rollout("rolling")
+
+
+def _delete_unready(kube: Kube, old: Sequence[JsonObject]) -> None:
+    # Kubernetes, StatefulSet, "forced rollback": a pod that never becomes ready blocks every further rolling update.
+    for pod in old:
+        if not _is_ready(pod):
+            metadata = pod["metadata"]
+            kube.delete(PODS.path(metadata["namespace"], metadata["name"]), uid=metadata["uid"])
+
+
+def _evict(kube: Kube, pod: JsonObject) -> str:
+    """Why a pod may not be evicted now; empty when it is."""
+    metadata = pod["metadata"]
+    body = {
+        "apiVersion": _eviction_version(kube),
+        "kind": "Eviction",
+        "metadata": {"name": metadata["name"], "namespace": metadata["namespace"]},
+    }
+    try:
+        kube.create(PODS.path(metadata["namespace"], metadata["name"]) + "/eviction", body)
+    except NotFound:
+        return ""
+    except ServerFault as error:  # 429: a PodDisruptionBudget
+        return printable(f"pod {metadata['name']} cannot be evicted: {error.why or error}", _DETAIL)
+    return ""
+
+
+def _eviction_version(kube: Kube) -> str:
+    try:
+        kube.resource("policy/v1", "PodDisruptionBudget")
+    except NotFound:
+        return "policy/v1beta1"  # before Kubernetes 1.22
+    return "policy/v1"
+
+
+def _is_ready(pod: Mapping[str, Any]) -> bool:
+    conditions = (pod.get("status") or {}).get("conditions") or ()
+    return any(one.get("type") == "Ready" and one.get("status") == "True" for one in conditions)
+
+
+def _names(pod: Mapping[str, Any]) -> set[str]:
+    return {str(one.get("name")) for one in statuses(pod)}

@@ -1,0 +1,119 @@
+# --------------------------------------------------------------------------------------------
+# Copyright (c) the az-aks-seccomp authors. Licensed under the MIT License.
+# --------------------------------------------------------------------------------------------
+"""Switches a workload to audit profiles and back, in the cluster.
+
+A workload is replaced as it was read, under its resourceVersion: nothing that somebody else writes meanwhile is lost.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, NamedTuple
+
+from azext_seccomp.cluster.interface import JsonObject, Kube
+from azext_seccomp.cluster.text import printable
+from azext_seccomp.errors import Conflict, Forbidden, InvalidInput, NotFound, ServerFault, Unreachable
+from azext_seccomp.workload.change import ANNOTATION, FormerWorkload, Restoration, is_switched, restored, switched
+
+_ATTEMPTS = 8  # controllers write the status of a workload often, each time with a new resourceVersion
+_PAUSE_SECONDS = 0.2
+# k8s.io/apiserver pkg/admission/plugin/webhook: one with side effects refuses every dry run, whatever it is about.
+_NO_DRY_RUN = "does not support dry run"
+
+RestoredStatus = Literal["restored", "untouched", "absent", "replaced", "failed"]
+
+
+class Restored(NamedTuple):
+    """What became of a workload. ``status``: ``restored``; ``untouched`` (nothing of the session was in it); ``absent``
+    (it is gone); ``replaced`` (there is another one of its name); ``failed``.
+    """
+
+    status: RestoredStatus
+    detail: str = ""
+
+
+def dry_run(kube: Kube, former: FormerWorkload, session: str) -> str:
+    """Why the cluster would not let the workload be audited, in the words of whoever refuses; empty when it would.
+
+    :raises SeccompError: the cluster cannot be asked.
+    """
+    try:
+        changed = _write(kube, former, lambda body: _switched(body, former, session), dry_run=True)
+    except (Forbidden, InvalidInput) as error:
+        return "" if _NO_DRY_RUN in str(error) else printable(str(error), 500)
+    if changed is not None and not is_switched(changed, former):
+        return "an admission webhook of the cluster puts another seccompProfile in the place of the audit profile"
+    return ""
+
+
+def switch(kube: Kube, former: FormerWorkload, session: str) -> None:
+    """Put every container under its audit profile.
+
+    :raises Conflict: another session has it, or it is not any more what was planned for.
+    :raises NotFound: it is gone.
+    """
+    try:
+        _write(kube, former, lambda body: _switched(body, former, session))
+    except (Unreachable, ServerFault):
+        # It may have been carried out nevertheless.
+        if not is_switched(kube.get(former.path), former):
+            raise
+
+
+def restore(kube: Kube, former: FormerWorkload, session: str) -> Restored:
+    """Take back what the session changed; for the second time, nothing.
+
+    :raises SeccompError: the server refuses or cannot be reached.
+    """
+    done: list[Restoration] = []
+
+    def back(body: JsonObject) -> JsonObject | None:
+        if body["metadata"].get("uid") != former.uid:
+            raise _Replaced
+        done.append(restored(body, former, session))
+        return done[-1].body if done[-1].changed else None
+
+    try:
+        _write(kube, former, back)
+    except NotFound:
+        return Restored("absent", "it was deleted")
+    except _Replaced:
+        return Restored("replaced", "it was deleted, and another one has its name")
+    foreign = ", ".join(printable(name, 80) for name in done[-1].foreign)
+    detail = f"somebody else has changed the seccompProfile of {foreign}, which is left as it is" if foreign else ""
+    return Restored("restored" if done[-1].changed else "untouched", detail)
+
+
+class _Replaced(Exception):
+    """The object has another uid."""
+
+
+def _switched(body: JsonObject, former: FormerWorkload, session: str) -> JsonObject:
+    other = (body["metadata"].get("annotations") or {}).get(ANNOTATION)
+    if other and other != session:
+        raise Conflict(f"{former.label} is being audited already.", why=f"By session {printable(other, 64)}.")
+    changed = switched(body, former, session) if body["metadata"].get("uid") == former.uid else None
+    if changed is None:
+        raise Conflict(f"{former.label} has been changed by somebody else meanwhile.", fix="Run the audit again.")
+    return changed
+
+
+def _write(
+    kube: Kube,
+    former: FormerWorkload,
+    change: Callable[[JsonObject], Mapping[str, Any] | None],
+    *,
+    dry_run: bool = False,
+) -> JsonObject | None:
+    """Read it, change it, write it; again when somebody else was quicker. None when there is nothing to change."""
+    for attempt in range(_ATTEMPTS):
+        changed = change(kube.get(former.path))
+        if changed is None:
+            return None
+        try:
+            return kube.replace(former.path, changed, dry_run=dry_run)
+        except Conflict:
+            if attempt == _ATTEMPTS - 1:
+                raise
+            time.sleep(_PAUSE_SECONDS)
+    raise AssertionError("unreachable")
