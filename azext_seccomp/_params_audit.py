@@ -59,18 +59,54 @@ def _audit(loader: SeccompCommandsLoader) -> None:
             "node and the capabilities of each container.",
         )
         context.argument(
+            "mode",
+            arg_type=get_enum_type(["audit", "canary"], default="audit"),
+            help="audit: what the profile denies is logged and let through. canary: it is denied as the profile says, "
+            "and logged; the nodes need runc 1.2 or later, which is found out first.",
+        )
+        context.argument(
+            "workload",
+            options_list=["--workload", "-w"],
+            nargs="+",
+            action="extend",
+            help="Workloads to put under the audit profile for the time of the audit and back, separated by spaces: "
+            "KIND/NAME, or KIND for all of a kind, or all for every Deployment, StatefulSet and DaemonSet. Pods "
+            "restart twice. Of Jobs, CronJobs and bare Pods a copy runs, and they are left as they are.",
+        )
+        context.argument(
             "namespace",
-            help="Only pods of this namespace. With --manifest: the namespace of objects that do not name theirs "
-            "(default: default).",
+            help="Only pods or workloads of this namespace. For objects of a manifest that do not name theirs, and for "
+            "--workload: default, if it is not given.",
         )
         context.argument(
             "all_namespaces",
             options_list=["--all-namespaces", "-A"],
             action="store_true",
-            help="Pods of all namespaces. This is the default.",
+            help="Pods of all namespaces, which is the default, or workloads of all namespaces.",
         )
         context.argument(
-            "selector", options_list=["--selector", "-l"], help="Only pods that this label selector selects."
+            "selector",
+            options_list=["--selector", "-l"],
+            help="Only pods, or with --workload KIND only workloads, that this label selector selects.",
+        )
+        context.argument(
+            "include_system",
+            action="store_true",
+            help="Also put workloads in kube-system and other namespaces of the system under the audit profile.",
+        )
+        context.argument(
+            "rollout_timeout",
+            help="How long the rollout of a workload may take until it counts as stuck and is put back: 90s, 5m, 1h.",
+        )
+        context.argument(
+            "session",
+            help="A name for this audit, for cleanup and for the objects that it creates. Default: a random one.",
+        )
+        context.argument(
+            "yes",
+            options_list=["--yes", "-y"],
+            action="store_true",
+            help="Do not ask before workloads are changed.",
         )
         context.argument("pod_name", nargs="+", help="Only pods of these names, separated by spaces.")
         context.argument(

@@ -20,8 +20,29 @@ def validate_audit(namespace: Namespace) -> None:
             "--manifest cannot be used together with --selector, --pod-name or --all-namespaces.",
             recommendation="With a manifest, the pods that it makes are audited.",
         )
+    if namespace.workload:
+        _validate_workloads(namespace)
+    elif namespace.include_system:
+        raise RequiredArgumentMissingError(
+            "--include-system needs --workload.", recommendation="It is about workloads that are changed for the audit."
+        )
     if namespace.manifest == "-" and namespace.profile == "-":
         raise MutuallyExclusiveArgumentError("--manifest and --profile cannot both be read from standard input.")
+
+
+def _validate_workloads(namespace: Namespace) -> None:
+    if namespace.manifest or namespace.pod_name:
+        raise MutuallyExclusiveArgumentError("--workload cannot be used together with --manifest or --pod-name.")
+    if namespace.keep:
+        raise MutuallyExclusiveArgumentError(
+            "--keep cannot be used together with --workload.",
+            recommendation="A workload is always put back as it was. To leave a profile on the nodes: profile place.",
+        )
+    if namespace.all_namespaces and any("/" in word for word in namespace.workload):
+        raise MutuallyExclusiveArgumentError(
+            "--all-namespaces cannot be used together with the name of a workload.",
+            recommendation="Name its namespace with --namespace, or give kinds alone: --workload deployment.",
+        )
 
 
 def _validate_dependencies(namespace: Namespace) -> None:

@@ -19,12 +19,13 @@ from azext_seccomp.errors import InvalidInput
 
 if TYPE_CHECKING:
     from azext_seccomp.audit.choice import ProfileChoice
-    from azext_seccomp.audit.plan import Cluster
+    from azext_seccomp.audit.plan import Cluster, Selection
     from azext_seccomp.cluster.arm import ClusterInfo
     from azext_seccomp.cluster.interface import JsonObject
 
 EXIT_CODES = {"blocked": 10, "fallback": 11, "inconclusive": 12}
 _SOME_FAILED = 1
+_DEFAULT_NAMESPACE = "default"
 
 logger = get_logger(__name__)
 
@@ -36,16 +37,22 @@ def audit_cluster(
     profile: str,
     containerd_version: str | None = None,
     docker_format: bool = False,
+    mode: str = "audit",
+    workload: Sequence[str] = (),
+    manifest: str | None = None,
     namespace: str | None = None,
     all_namespaces: bool = False,
     selector: str | None = None,
-    pod_name: Sequence[str] | None = None,
-    nodepool_name: Sequence[str] | None = None,
+    pod_name: Sequence[str] = (),
+    include_system: bool = False,
+    nodepool_name: Sequence[str] = (),
     duration: str = "5m",
+    rollout_timeout: str = "5m",
     follow: bool = False,
-    manifest: str | None = None,
     keep: bool = False,
-    fail_on: Sequence[str] | None = None,
+    session: str | None = None,
+    yes: bool = False,
+    fail_on: Sequence[str] = (),
     ig_image: str | None = None,
     gadget_image: str | None = None,
     installer_image: str | None = None,
@@ -53,26 +60,23 @@ def audit_cluster(
     admin: bool = False,
 ) -> dict[str, Any]:
     from azext_seccomp.audit.interrupts import Interrupts
-    from azext_seccomp.audit.plan import Images, Plan, Selection, parse_duration
+    from azext_seccomp.audit.plan import Images, Plan, parse_duration
     from azext_seccomp.audit.session import AuditSession
-    from azext_seccomp.cluster.namespace import new_session_id
+    from azext_seccomp.cluster.namespace import new_session_id, parse_session_id
+    from azext_seccomp.workload.reference import parse_reference
 
-    seconds = parse_duration(duration)
-    choice = _read_choice(profile, containerd_version or "", docker_format)
-    if choice.by_container and manifest is None:
-        raise InvalidInput(
-            f"{choice.identity.name} cannot be audited by watching only.",
-            why="It depends on the capabilities of each container, so there is no one profile to use in all of them.",
-            fix="Give --manifest, for each container to get its own.",
-        )
     defaults = Images()
     plan = Plan(
-        choice,
-        Selection("" if manifest else namespace or "", selector or "", tuple(pod_name or ())),
-        seconds,
+        _read_choice(profile, containerd_version or "", docker_format, watches_only=not manifest and not workload),
+        _selection(manifest, workload, namespace, all_namespaces, selector, pod_name),
+        parse_duration(duration),
+        mode="canary" if mode == "canary" else "audit",
         nodepools=tuple(nodepool_name or ()),
         objects=_read_objects(manifest),
-        object_namespace=namespace or "default",
+        object_namespace=namespace or _DEFAULT_NAMESPACE,
+        references=tuple(map(parse_reference, workload or ())),
+        include_system=include_system,
+        rollout_seconds=parse_duration(rollout_timeout),
         keep=keep,
         images=Images(
             installer_image or defaults.installer,
@@ -81,21 +85,23 @@ def audit_cluster(
             verify_gadget=not skip_gadget_verification,
         ),
     )
+    session_id = parse_session_id(session) if session else new_session_id()
     with terminal_progress(cmd.cli_ctx) as progress:
         progress.step("Reaching the cluster")
+        watches_only = not plan.objects and not plan.references
+        listener = TerminalListener(progress, follow=follow, watches_only=watches_only, agreed=yes)
         with reach_cluster(cmd, resource_group_name, name, admin) as reached:
-            session = AuditSession(
+            result = AuditSession(
                 reached.kube,
                 plan,
                 _cluster(reached.info),
-                new_session_id(),
+                session_id,
                 interrupts=Interrupts(),
-                listener=TerminalListener(progress, follow=follow, watches_only=manifest is None),
+                listener=listener,
                 progress=progress,
-            )
-            report = session.run()
-    _conclude(cmd, report, fail_on or ())
-    return report
+            ).run()
+    _conclude(cmd, result, fail_on or ())
+    return result
 
 
 def cleanup_cluster(
@@ -130,16 +136,42 @@ def cleanup_cluster(
     return rows(cleaned)
 
 
-def _read_choice(word: str, containerd_version: str, docker_format: bool) -> ProfileChoice:
+def _selection(
+    manifest: str | None,
+    workload: Sequence[str],
+    namespace: str | None,
+    all_namespaces: bool,
+    selector: str | None,
+    pod_name: Sequence[str],
+) -> Selection:
+    """The pods to watch, or the workloads to look for: those of one namespace, as kubectl does it."""
+    from azext_seccomp.audit.plan import Selection
+
+    if manifest:
+        return Selection()
+    if workload and not all_namespaces:
+        namespace = namespace or _DEFAULT_NAMESPACE
+    return Selection(namespace or "", selector or "", tuple(pod_name or ()))
+
+
+def _read_choice(word: str, containerd_version: str, docker_format: bool, *, watches_only: bool) -> ProfileChoice:
     from azext_seccomp.audit.choice import DockerProfile, OneProfile, RuntimeDefault
     from azext_seccomp.profile.source import Options, is_runtime_default, load
 
+    choice: ProfileChoice
     if is_runtime_default(word):
-        return RuntimeDefault(containerd_version)
-    content, source = read_file(word), name_of(word)
-    if docker_format:
-        return DockerProfile(content, source)
-    return OneProfile(load(content, source, Options()), source)
+        choice = RuntimeDefault(containerd_version)
+    elif docker_format:
+        choice = DockerProfile(read_file(word), name_of(word))
+    else:
+        choice = OneProfile(load(read_file(word), name_of(word), Options()), name_of(word))
+    if choice.by_container and watches_only:
+        raise InvalidInput(
+            f"{choice.identity.name} cannot be audited by watching only.",
+            why="It depends on the capabilities of each container, so there is no one profile to use in all of them.",
+            fix="Give --workload or --manifest, for each container to get its own.",
+        )
+    return choice
 
 
 def _read_objects(path: str | None) -> tuple[JsonObject, ...]:
@@ -174,17 +206,23 @@ def _conclude(cmd: Any, report: dict[str, Any], fail_on: Sequence[str]) -> None:
 
 def _summary(report: dict[str, Any]) -> list[str]:
     lines = [f"Verdict: {report['verdict']}"]
-    for one in report["workloads"]:
-        reasons = f" ({'; '.join(one['reasons'])})" if one["reasons"] else ""
-        lines.append(f"{one['namespace']} {one['kind']}/{one['name']}: {one['verdict']}{reasons}")
-    lines += [
-        f"Not audited: {one['namespace']}/{one['pod']} container {one['container']}: {one['reason']}"
-        for one in report["notAuditable"]
-    ]
+    lines += [f"{one['namespace']} {one['kind']}/{one['name']}: {_in_words(one)}" for one in report["workloads"]]
+    for one in report["notAuditable"]:
+        what = f"{one['pod']} container {one['container']}" if one["pod"] else one["workload"]
+        lines.append(f"Not audited: {one['namespace']}/{what}: {one['reason']}")
     lines += [
         f"Node {one['name']}: {one['status']}{', lost at least ' + str(one['lost']) + ' events' if one['lost'] else ''}"
         + (f": {one['detail']}" if one["detail"] else "")
         for one in report["nodes"]
         if one["lost"] or one["status"] in ("failed", "skipped")
     ]
-    return [*lines, *report["notes"]]
+    return [*lines, *report["notes"], *(f"Next: {command}" for command in report["next"])]
+
+
+def _in_words(workload: dict[str, Any]) -> str:
+    """Its verdict with the reasons, and what that rests on."""
+    seen = workload["observed"]
+    pods = "1 pod" if seen["pods"] == 1 else f"{seen['pods']} pods"
+    restarts = "1 restart" if seen["restarts"] == 1 else f"{seen['restarts']} restarts"
+    reasons = f" ({'; '.join(workload['reasons'])})" if workload["reasons"] else ""
+    return f"{workload['verdict']}{reasons}; seen for {seen['seconds']} s in {pods}, {restarts}"

@@ -70,6 +70,22 @@ def find(kube: Kube) -> dict[str, Left]:
     return found
 
 
+def left_behind(kube: Kube) -> list[str]:
+    """A sentence about each session that gives no sign of life; says what it goes by, for clocks may differ."""
+    said = []
+    for found in journals.list_all(kube):
+        seconds = journals.seconds_since_renewal(found)
+        session = str((found["metadata"].get("labels") or {}).get(SESSION_LABEL, ""))
+        try:
+            kept = journals.decode(found).kept
+        except InvalidInput:
+            kept = False
+        if seconds is not None and seconds > LEASE_SECONDS and not kept:
+            last = f"by this machine's clock its last sign of life was {seconds:.0f} s ago"
+            said.append(f"Session {printable(session, 64)} seems to be left unfinished: {last}.")
+    return said
+
+
 def clean(
     kube: Kube,
     nodes: Sequence[Node],
@@ -198,6 +214,9 @@ def _journal_sign(left: Left) -> Iterable[tuple[str, str, str]]:
 
 def _present(left: Left) -> Iterator[Removal]:
     journal = left.journal
+    for workload in journal.workloads if journal else ():
+        name = printable(f"{workload.namespace}/{workload.name}", 330)
+        yield Removal(printable(workload.kind, 80), name, "found", "it is put back as it was, if it is changed")
     for one in journal.objects if journal else ():
         name = f"{one.namespace}/{one.name}" if one.namespace else one.name
         yield Removal(printable(one.kind, 80), printable(name, 330), "found")

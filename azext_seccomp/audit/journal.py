@@ -15,12 +15,14 @@ import msgspec
 from azext_seccomp.cluster.interface import CONFIG_MAPS, JsonObject, Kube, Resource
 from azext_seccomp.cluster.namespace import NAMESPACE, SESSION_LABEL, labels, selector, while_it_lasts
 from azext_seccomp.cluster.text import printable
-from azext_seccomp.errors import InvalidInput
+from azext_seccomp.errors import Conflict, InvalidInput
+from azext_seccomp.workload.change import FormerWorkload
 
 ROLE = "journal"
 VERSION = 1
 
 _KEY = "journal.json"
+_MAX_BYTES = 1_000_000  # of the 1 MiB that a ConfigMap may have in all (Kubernetes, pkg/apis/core MaxSecretSize)
 _RENEWED = "aks-seccomp/renewed"
 
 
@@ -46,6 +48,7 @@ class Journal(msgspec.Struct, frozen=True):
 
     :param files: paths of profile files below the kubelet's seccomp directory.
     :param nodes: that may have got them.
+    :param workloads: that are changed, as they were before.
     :param kept: the user asked for what was applied to stay.
     """
 
@@ -57,14 +60,23 @@ class Journal(msgspec.Struct, frozen=True):
     files: tuple[str, ...] = ()
     nodes: tuple[str, ...] = ()
     objects: tuple[JournalObject, ...] = ()
+    workloads: tuple[FormerWorkload, ...] = ()
     kept: bool = False
 
 
 def write(kube: Kube, journal: Journal) -> None:
     """Begin the journal of a session; the namespace has to exist.
 
+    :raises Conflict: there is one of that name.
+    :raises InvalidInput: it has more in it than an object in a cluster can hold.
     :raises SeccompError: it could not be written, so nothing may be made.
     """
+    data = _data(journal)
+    if len(data[_KEY]) > _MAX_BYTES:
+        raise InvalidInput(
+            f"The audit would change too many workloads and nodes at once to write them down: {len(data[_KEY])} bytes.",
+            fix="Audit fewer workloads at a time.",
+        )
     body = {
         "apiVersion": "v1",
         "kind": "ConfigMap",
@@ -74,9 +86,16 @@ def write(kube: Kube, journal: Journal) -> None:
             "labels": labels(journal.session, ROLE),
             "annotations": {_RENEWED: _now()},
         },
-        "data": _data(journal),
+        "data": data,
     }
-    while_it_lasts(kube, partial(kube.create, CONFIG_MAPS.path(NAMESPACE), body))
+    try:
+        while_it_lasts(kube, partial(kube.create, CONFIG_MAPS.path(NAMESPACE), body))
+    except Conflict as error:
+        raise Conflict(
+            f"There is a session {journal.session} already, under way or left by a run that was killed.",
+            why=str(error),
+            fix="Give another name with --session, or remove what is left of it with az aks seccomp cleanup.",
+        ) from None
 
 
 def update(kube: Kube, journal: Journal) -> None:

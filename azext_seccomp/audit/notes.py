@@ -3,12 +3,16 @@
 # --------------------------------------------------------------------------------------------
 """What a report says beside its figures: sentences for an operator."""
 
-from collections.abc import Iterable, Sequence
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
+from azext_seccomp.audit.choice import ProfileChoice
 from azext_seccomp.audit.plan import Cluster
 from azext_seccomp.audit.removal import Removal
 
 _FAILED_SHOWN = 3
+_SHOWN = 8
 
 
 def notes(
@@ -17,6 +21,8 @@ def notes(
     only_logs: bool,
     early: bool,
     running_before: int,
+    confined_before: Sequence[str],
+    unfinished: Sequence[str],
     nothing_selected: bool,
     kept: str,
     removals: Sequence[Removal],
@@ -27,9 +33,11 @@ def notes(
     :param variant_notes: of the audit variant of the profile.
     :param only_logs: the profile is an audit profile itself.
     :param running_before: pods that ran already when the watching began.
+    :param confined_before: workloads that had a profile before they were put under an audit profile.
+    :param unfinished: sentences on other sessions.
     :param kept: the command that removes what ``--keep`` left; empty when nothing was to be kept.
     """
-    said = list(variant_notes)
+    said = [*unfinished, *variant_notes]
     if only_logs:
         said.append(
             "The profile refuses nothing and logs something: the calls that it logs are taken for blocked ones."
@@ -41,6 +49,10 @@ def notes(
     if running_before:
         pods = "1 pod was" if running_before == 1 else f"{running_before} pods were"
         said.append(f"{pods} running when the audit began: what they did at their start was not seen.")
+    if confined_before:
+        shown = ", ".join(confined_before[:_SHOWN])
+        more = f" and {len(confined_before) - _SHOWN} more" if len(confined_before) > _SHOWN else ""
+        said.append(f"Confined by a profile before, and less while it was audited: {shown}{more}.")
     if kept:
         said.append(f"What was applied and the audit profile are kept. Remove them: {kept}")
     return said + _left(removals, cluster)
@@ -54,6 +66,8 @@ def _left(removals: Sequence[Removal], cluster: Cluster) -> list[str]:
             said.append(f"{one.name} stays on the nodes: {one.detail}. Remove it later: {command}")
         elif one.status == "kept":
             said.append(f"{one.kind} {one.name} stays: {one.detail}.")
+        elif one.status == "restored" and one.detail:
+            said.append(f"{one.kind} {one.name}: {one.detail}.")
     failed = [one for one in removals if one.status == "failed"]
     if failed:
         named = "; ".join(
@@ -62,3 +76,15 @@ def _left(removals: Sequence[Removal], cluster: Cluster) -> list[str]:
         )
         said.append(f"Not everything could be removed: {named}. Try again: {cluster.az('cleanup')}")
     return said
+
+
+def next_commands(report: Mapping[str, Any], choice: ProfileChoice, cluster: Cluster) -> list[str]:
+    """What to run next, with the report in ``report.json``: let the profile have what it blocks, or use it."""
+    profile = f"--profile {shlex.quote(choice.identity.source)}"
+    if report["verdict"] == "blocked":
+        versions = sorted({one["containerd"] for one in report["profile"]["variants"] if one["containerd"]})
+        of = [f"{profile} --containerd-version {shlex.quote(version)}" for version in versions] or [profile]
+        return [f"az aks seccomp profile refine {one} --report report.json" for one in of]
+    if report["verdict"] in ("clean", "fallback") and not choice.by_container:
+        return [cluster.az("profile place") + f" {profile}"]
+    return []

@@ -6,14 +6,19 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from azext_seccomp.audit.choice import ProfileChoice
+from azext_seccomp.audit.profile_set import Mode
 from azext_seccomp.cluster.interface import JsonObject
 from azext_seccomp.errors import InvalidInput
 from azext_seccomp.gadget.event import Event
 from azext_seccomp.gadget.manifest import DEFAULT_GADGET_IMAGE, DEFAULT_IG_IMAGE
 from azext_seccomp.node.manifest import DEFAULT_INSTALLER_IMAGE
+from azext_seccomp.workload.reference import Reference
+
+ROLLOUT_SECONDS = 300
+"""How long a rollout may take that shows no trouble."""
 
 MIN_SECONDS = 1
 MAX_SECONDS = 24 * 3600
@@ -40,16 +45,18 @@ class Selection:
     :param namespace: only pods in it; of all namespaces when empty.
     :param labels: a label selector.
     :param pods: only pods of these names.
+    :param asked: the user asked for these; else they are a guess at where the pods of interest are.
     """
 
     namespace: str = ""
     labels: str = ""
     pods: tuple[str, ...] = ()
+    asked: bool = True
 
     @property
     def named(self) -> bool:
         """Whether the user named pods: then each of their containers has to be accounted for."""
-        return bool(self.namespace or self.labels or self.pods)
+        return self.asked and bool(self.namespace or self.labels or self.pods)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,23 +64,58 @@ class Plan:
     """One audit.
 
     :param choice: the profile that is to be enforced; what is placed are its audit variants.
-    :param objects: of a manifest to apply, as ``workload.manifest.read_manifest`` returns them; none to watch only.
+    :param selection: the pods that are watched; with ``references`` the workloads that are changed.
+    :param mode: ``audit``: what the profile denies is logged; ``canary``: it is denied and logged.
+    :param objects: of a manifest to apply, as ``workload.manifest.read_manifest`` returns them.
     :param object_namespace: of those objects that do not say theirs.
+    :param references: the workloads whose pods are put under the audit profile; without them and without objects
+        nothing is changed.
+    :param include_system: workloads of the system's namespaces too.
+    :param rollout_seconds: how long a rollout may take.
     :param keep: leave what was applied, and the profile that it needs.
     """
 
     choice: ProfileChoice
     selection: Selection
     seconds: int
+    mode: Mode = "audit"
     nodepools: tuple[str, ...] = ()
     objects: tuple[JsonObject, ...] = ()
     object_namespace: str = "default"
+    references: tuple[Reference, ...] = ()
+    include_system: bool = False
+    rollout_seconds: int = ROLLOUT_SECONDS
     keep: bool = False
     images: Images = Images()
 
 
+@dataclass(frozen=True, slots=True)
+class PlannedContainer:
+    """What is going to happen to one container.
+
+    :param workload: ``Deployment/web``.
+    :param container: empty for a workload as a whole.
+    :param action: ``restart``, ``copy`` (one that runs beside it), ``none``.
+    :param before: the profile that it has, in words.
+    :param detail: the ``localhostProfile`` that it gets, or why nothing happens to it.
+    """
+
+    namespace: str
+    workload: str
+    container: str
+    action: Literal["restart", "copy", "none"]
+    before: str
+    detail: str
+
+
 class Listener(Protocol):
     """Told of what cannot wait for the report."""
+
+    def agree(self, planned: Sequence[PlannedContainer]) -> None:
+        """Let the user agree to what is going to happen to workloads; an exception ends the audit before it begins."""
+
+    def notice(self, text: str) -> None:
+        """A sentence that the user should read before it goes on."""
 
     def ready(self, localhost_profile: str, seconds: int) -> None:
         """Every collector that can watches now, for ``seconds``. ``localhost_profile`` is empty when there are several;

@@ -20,7 +20,7 @@ from azext_seccomp.node.placement import MAX_FILES
 from azext_seccomp.profile import codec
 from azext_seccomp.profile.capabilities import DEFAULT, in_words
 from azext_seccomp.profile.decision import decision_of
-from azext_seccomp.profile.model import Profile
+from azext_seccomp.profile.model import Action, Profile
 from azext_seccomp.profile.source import Source
 from azext_seccomp.profile.variants import to_audit, to_canary
 
@@ -95,7 +95,12 @@ class ProfileSet:
     @property
     def only_logs(self) -> bool:
         """Whether the profile is an audit profile itself: it refuses nothing."""
-        return not any(_denies(one.enforced) for one in self._variants.values())
+        return not self.denials
+
+    @property
+    def denials(self) -> frozenset[Action]:
+        """The actions by which the profiles refuse calls."""
+        return frozenset(action for one in self._variants.values() for action in _denials(one.enforced))
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -171,7 +176,12 @@ def _digest(nodes: Sequence[Node], variants: Sequence[_Variant]) -> str:
     return hashlib.sha256(told.encode()).hexdigest()[:_NAME_DIGITS]
 
 
-def _denies(profile: Profile) -> bool:
-    acts = [(profile.default_action, profile.default_errno_ret)]
-    acts += [(rule.action, rule.errno_ret) for rule in profile.rules]
-    return any(decision_of(*act).denies for act in acts)
+def _denials(profile: Profile) -> Iterator[Action]:
+    yield from (
+        decision.action
+        for decision in (
+            decision_of(profile.default_action, profile.default_errno_ret),
+            *(decision_of(rule.action, rule.errno_ret) for rule in profile.rules),
+        )
+        if decision.denies
+    )

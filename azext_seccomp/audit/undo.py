@@ -10,6 +10,7 @@ from contextlib import suppress
 from azext_seccomp.audit import journal as journals
 from azext_seccomp.audit.journal import Journal, JournalObject
 from azext_seccomp.audit.removal import Removal, RemovalStatus
+from azext_seccomp.audit.restoring import restore_all
 from azext_seccomp.cluster.interface import PODS, Kube
 from azext_seccomp.cluster.namespace import SESSION_LABEL, selector
 from azext_seccomp.cluster.pods import remove_session
@@ -47,12 +48,13 @@ def undo(
     :raises SeccompError: the API server cannot be talked to any more.
     """
     progress = progress or Silent()
-    removals = []
+    removals = restore_all(kube, journal.workloads, journal.session, progress)
     if journal.objects:
-        progress.step("Removing the objects of the manifest")
-        removals += [_remove_object(kube, journal.session, one) for one in reversed(journal.objects)]
-        if all(one.status in ("removed", "absent") for one in removals):  # else its pods do not go, or not now
+        progress.step("Removing the objects that were made")
+        removed = [_remove_object(kube, journal.session, one) for one in reversed(journal.objects)]
+        if all(one.status in ("removed", "absent") for one in removed):  # else their pods do not go, or not now
             _end_pods(kube, journal)
+        removals += removed
     progress.step("Removing the pods")
     remove_own_pods(kube, journal.session)
     removals += _remove_files(kube, journal, nodes, installer_image or journal.installer_image, progress)
@@ -129,6 +131,8 @@ def _remove_files(kube: Kube, journal: Journal, nodes: Sequence[Node], image: st
         return []  # the nodes are gone, and their disks with them
     try:
         paths = [own_path(path) for path in journal.files]
+        if journal.workloads:
+            _await_unused(kube, paths, there)
         kept = _needed(kube, journal.session, paths, there)
         removals = [Removal("File", path, "kept", why) for path, why in kept.items()]
         unused = [path for path in paths if path not in kept]
@@ -142,6 +146,13 @@ def _remove_files(kube: Kube, journal: Journal, nodes: Sequence[Node], image: st
     except SeccompError as error:
         return [_failed_file(path, str(error)) for path in journal.files]
     return removals + [_failed_file(path, reason, node.name) for node, reason in chosen.skipped for path in unused]
+
+
+def _await_unused(kube: Kube, paths: Sequence[str], nodes: Sequence[Node]) -> None:
+    """The pods that a workload had under the audit profile end after those that it has again have begun."""
+    deadline = time.monotonic() + _PODS_GONE_SECONDS
+    while _pods_by_file(kube, paths, nodes) and time.monotonic() < deadline:
+        time.sleep(_POLL_SECONDS * 10)
 
 
 def _file_removal(one: NodeOutcome) -> Removal:

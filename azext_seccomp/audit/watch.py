@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from azext_seccomp.audit.aggregate import Findings
-from azext_seccomp.audit.plan import Listener, Plan
+from azext_seccomp.audit.exercise import Exercise, Record
+from azext_seccomp.audit.plan import Listener, Plan, Selection
 from azext_seccomp.audit.recorder import Recorder
 from azext_seccomp.audit.targets import Targets
 from azext_seccomp.cluster.interface import Kube
@@ -46,8 +47,8 @@ class Watched:
 class Watch:
     """One watched time.
 
-    :param apply: makes what is to be watched, once everything is ready; its return value is how many pods have to end
-        for the watching to be over, None to watch all the time.
+    :param exercise: makes what is to be watched, once everything is ready.
+    :param record: as ``exercise.begin`` takes it.
     """
 
     def __init__(
@@ -57,25 +58,27 @@ class Watch:
         plan: Plan,
         targets: Targets,
         *,
-        apply: Callable[[], int | None],
+        exercise: Exercise,
+        record: Record,
         listener: Listener,
         progress: Progress,
         stop: threading.Event,
         pace: Pace | None = None,
     ) -> None:
-        self._plan = plan
+        self._seconds = plan.seconds
         self._targets = targets
-        self._apply = apply
+        self._exercise = exercise
+        self._record = record
         self._progress = progress
         self._stop = stop
         self._recorder = Recorder(targets, listener)
-        gadget = gadget_options(plan)
+        gadget = gadget_options(plan, exercise.selection)
         self._collectors = Collectors(kube, session, gadget, self._recorder, progress=progress, pace=pace)
 
     def run(self, nodes: Sequence[Node], ready: Callable[[], None]) -> Watched:
         """Watch on these nodes.
 
-        :param ready: called when everything is ready and the manifest is applied.
+        :param ready: called when everything is ready and what is to be watched has begun.
         :raises WrongState: no collector runs.
         :raises SeccompError: the manifest is refused, or the API server cannot be talked to any more.
         """
@@ -88,9 +91,10 @@ class Watch:
                 self._targets.mark_begin()
                 started = time.time_ns()
                 if not self._stop.is_set():
-                    pods_expected = self._apply()
-                    ready()
-                    self._watch(pods_expected)
+                    pods_expected = self._exercise.begin(self._pump, self._record)
+                    if not self._stop.is_set():
+                        ready()
+                        self._watch(pods_expected)
                 early, ended = self._stop.is_set(), time.time_ns()
                 states = self._collectors.finish()
                 findings = self._recorder.finish()
@@ -99,15 +103,12 @@ class Watch:
                 self._targets.stop()
 
     def _watch(self, pods_expected: int | None) -> None:
-        deadline = time.monotonic() + self._plan.seconds
+        deadline = time.monotonic() + self._seconds
         over_since: float | None = None
         while not self._stop.is_set() and (left := deadline - time.monotonic()) > 0:
             self._progress.step(f"Watching for {left:.0f} s more; events so far:", self._recorder.findings.events)
-            self._collectors.run(min(left, _SLICE_SECONDS), self._stop)
-            self._recorder.release()
-            if self._targets.error is not None:
-                raise self._targets.error
-            if not any(state.status == "ready" for state in self._collectors.states()):
+            self._pump(min(left, _SLICE_SECONDS))
+            if not self._exercise.tend() or not any(state.status == "ready" for state in self._collectors.states()):
                 return
             if pods_expected is None or not self._targets.all_over(pods_expected):
                 over_since = None
@@ -115,6 +116,19 @@ class Watch:
                 over_since = time.monotonic()
             elif time.monotonic() - over_since >= _QUIET_SECONDS:
                 return
+
+    def _pump(self, seconds: float) -> None:
+        """Take in events for so many seconds.
+
+        :raises SeccompError: the API server cannot be talked to any more.
+        """
+        ends = time.monotonic() + seconds
+        self._collectors.run(seconds, self._stop)
+        self._recorder.release()
+        if self._targets.error is not None:
+            raise self._targets.error
+        if not self._stop.is_set():  # collectors that have all ended return at once
+            self._stop.wait(max(0.0, ends - time.monotonic()))
 
     def _require_ready(self, states: Sequence[CollectorState]) -> None:
         if self._stop.is_set() or any(state.status == "ready" for state in states):
@@ -128,13 +142,14 @@ class Watch:
         )
 
 
-def gadget_options(plan: Plan) -> GadgetOptions:
+def gadget_options(plan: Plan, selection: Selection) -> GadgetOptions:
     """What the collectors of an audit run; only events of what is selected leave the node where the gadget can tell."""
+    rollout = plan.rollout_seconds if plan.references else 0
     return GadgetOptions(
-        timeout_seconds=plan.seconds + READY_SECONDS + _SPARE_SECONDS,
+        timeout_seconds=plan.seconds + READY_SECONDS + rollout + _SPARE_SECONDS,
         ig_image=plan.images.ig,
         gadget_image=plan.images.gadget,
-        namespaces=(plan.selection.namespace,) if plan.selection.namespace else (),
-        pods=plan.selection.pods,
+        namespaces=(selection.namespace,) if selection.namespace else (),
+        pods=selection.pods,
         verify_image=plan.images.verify_gadget,
     )

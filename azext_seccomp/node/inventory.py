@@ -11,7 +11,8 @@ from azext_seccomp.cluster.interface import NODES, JsonObject, Kube
 from azext_seccomp.cluster.text import printable
 from azext_seccomp.errors import NotFound, WrongState
 
-_POOL_LABELS = ("kubernetes.azure.com/agentpool", "agentpool")
+POOL_LABELS = ("kubernetes.azure.com/agentpool", "agentpool")
+"""The labels by which AKS names the pool of a node."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,7 @@ def _node(found: Mapping[str, Any]) -> Node:
     ready = _ready_condition(status)
     return Node(
         name=metadata["name"],
-        pool=next((labels[label] for label in _POOL_LABELS if labels.get(label)), ""),
+        pool=next((labels[label] for label in POOL_LABELS if labels.get(label)), ""),
         os=printable(labels.get("kubernetes.io/os") or info.get("operatingSystem", ""), 32),
         arch=printable(labels.get("kubernetes.io/arch") or info.get("architecture", ""), 32),
         kernel=printable(info.get("kernelVersion", ""), 128),

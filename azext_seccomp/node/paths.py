@@ -69,6 +69,13 @@ def stable_path(name: str) -> str:
     return path
 
 
+def audit_directory(session: str = "") -> str:
+    """Where audits have their files, below our directory, so that the end of one never removes what was placed to stay.
+    A session that makes or changes workloads has a directory of its own: no other session uses its files.
+    """
+    return f"audit/{session}" if session else "audit"
+
+
 def own_path(path: str) -> str:
     """The same path when it is that of a file of ours.
 

@@ -62,7 +62,7 @@ def test_cleanup() -> None:
 
 @pytest.mark.parametrize("follow", [True, False])
 def test_events_are_shown_when_they_are_followed(follow: bool, capsys: pytest.CaptureFixture[str]) -> None:
-    listener = TerminalListener(Silent(), follow=follow, watches_only=False)
+    listener = TerminalListener(Silent(), follow=follow, watches_only=False, agreed=False)
     found = parse(event("web"), "n1")
     assert isinstance(found, Event)
     for _ in range(2):
@@ -80,5 +80,5 @@ def test_the_value_to_use_is_said_to_whom_needs_it(
     watches_only: bool, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("azext_seccomp._follow.logger.propagate", True)
-    TerminalListener(Silent(), follow=False, watches_only=watches_only).ready("aks-seccomp/audit/x.json", 60)
+    TerminalListener(Silent(), follow=False, watches_only=watches_only, agreed=False).ready("aks-seccomp/audit/x.json", 60)
     assert ("localhostProfile: aks-seccomp/audit/x.json" in caplog.text) == watches_only

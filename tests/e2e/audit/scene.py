@@ -38,6 +38,7 @@ IMAGES = (
 )  # fmt: skip
 CLUSTER = ("-g", "rg1", "-n", "plain")
 SECONDS = 90.0
+_AUDITS = "/var/lib/kubelet/seccomp/aks-seccomp/audit"
 
 # The calls that Microsoft's article on custom profiles denies ("Secure container access with seccomp"), with LOG.
 DENIED = (
@@ -150,11 +151,23 @@ class Scene:
         accounts = f"/api/v1/namespaces/{self.namespace}/serviceaccounts"
         wait_for(lambda: any(one["metadata"]["name"] == "default" for one in self.kube.list(accounts)))
 
+    def workload_argv(self, *references: str, profile: str = "RuntimeDefault", duration: str = "60s") -> list[str]:
+        """The command line of an audit of workloads in this test's namespace."""
+        named = [word for reference in references for word in ("--workload", reference)]
+        return [
+            "aks", "seccomp", "audit", *CLUSTER, *IMAGES, "--profile", profile, "--duration", duration,
+            *named, "--namespace", self.namespace, "--yes",
+        ]  # fmt: skip
+
     @property
     def path(self) -> str:
-        """The value for ``localhostProfile`` of an audit of this test's profile."""
+        """The value for ``localhostProfile`` of an audit of this test's profile that only watches."""
+        return f"aks-seccomp/audit/{self._digest}.json"
+
+    @property
+    def _digest(self) -> str:
         audited = codec.encode(to_audit(codec.decode(Path(self.profile).read_bytes(), "profile")).profile)
-        return f"aks-seccomp/audit/{hashlib.sha256(audited).hexdigest()[:16]}.json"
+        return hashlib.sha256(audited).hexdigest()[:16]
 
     def own(self, role: str) -> list[JsonObject]:
         """Pods of this test's sessions with this role."""
@@ -170,11 +183,13 @@ class Scene:
         return names + self.files()
 
     def files(self) -> list[str]:
-        """The nodes that have the audit profile of this test."""
-        where = f"/var/lib/kubelet/seccomp/{self.path}"
+        """The nodes that have a file of this test's sessions, or of its profile."""
+        where = [f"{_AUDITS}/{name}" for name in (f"{self._digest}.json", *self.sessions)]
         numbers = range(1, len(self.nodes) + 1)
         return [
-            f"file on {number}" for number in numbers if not self.stand.node_exec(number, "ls", where, check=False)[0]
+            f"file on {number}"
+            for number in numbers
+            if self.stand.node_exec(number, "sh", "-c", f"ls -d {' '.join(where)} | grep .", check=False)[0] == 0
         ]
 
     def forget(self) -> None:
@@ -192,7 +207,7 @@ class Scene:
         journals = CONFIG_MAPS.path(NAMESPACE)
         for event in self.kube.watch(journals, labels=selector(role="journal"), stop=self._stop):
             journal = "" if event.type == "DELETED" else event.object["data"]["journal.json"]
-            if self.path in journal or self.namespace in journal:
+            if self._digest in journal or self.namespace in journal:
                 self.sessions.add(event.object["metadata"]["labels"]["aks-seccomp/session"])
 
 
@@ -213,6 +228,10 @@ class Running:
         wait_for(lambda: words in self.err or self.process.poll() is not None)
         assert words in self.err, self.err
         return self.err
+
+    def interrupt(self) -> None:
+        """As Ctrl-C does."""
+        self.send(signal.SIGINT)
 
     def send(self, number: signal.Signals) -> None:
         self.process.send_signal(number)

@@ -268,7 +268,7 @@ def test_what_is_no_duration(text: str) -> None:
 
 def test_the_gadget_is_told_what_it_can_select_by() -> None:
     audit: Plan = plan(selection=Selection("shop", "app=x", ("web",)))
-    options = gadget_options(audit)
+    options = gadget_options(audit, audit.selection)
     assert (options.namespaces, options.pods) == (("shop",), ("web",))
     assert options.timeout_seconds > audit.seconds
 
