@@ -4,6 +4,7 @@
 """The workloads of a cluster that a user means, each with what stands in the way of auditing it."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,8 @@ from azext_seccomp.cluster.namespace import NAMESPACE
 from azext_seccomp.cluster.text import printable
 from azext_seccomp.errors import NotFound
 from azext_seccomp.workload.effective import container_profiles
-from azext_seccomp.workload.reference import OF_ALL, Kind, Reference, Treatment, kind_of
+from azext_seccomp.workload.kinds import KINDS, LONG_RUNNING, Treatment, WorkloadKind
+from azext_seccomp.workload.reference import Reference
 from azext_seccomp.workload.templates import pod_template
 
 # Those of Kubernetes and of AKS' own add-ons, which AKS puts back when they are changed, and Inspektor Gadget's.
@@ -33,7 +35,6 @@ SYSTEM_NAMESPACES = frozenset(
         "tigera-operator",
     }
 )
-_OLD_CRON_API = "batch/v1beta1"  # before Kubernetes 1.21
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class Candidate:
     """A workload that may be audited.
 
     :param body: as the API server sent it.
-    :param treatment: see ``reference.Kind``.
+    :param treatment: see ``kinds.WorkloadKind``.
     :param obstacle: why it cannot be audited; empty when it can.
     """
 
@@ -102,13 +103,13 @@ def find(
 
 
 def _kinds(one: Reference) -> Sequence[str]:
-    return (one.kind,) if one.kind else OF_ALL
+    return (one.kind,) if one.kind else LONG_RUNNING
 
 
 def _candidates(
     kube: Kube, reference: Reference, namespace: str, labels: str, *, include_system: bool
 ) -> Iterator[Candidate]:
-    kind = kind_of(reference.kind)
+    kind = KINDS[reference.kind]
     resource = _served(kube, kind)
     if reference.name:
         found = _get(kube, resource, namespace, reference)
@@ -124,13 +125,13 @@ def _candidates(
         yield Candidate(resource, whole, kind.treatment, _obstacle(whole, resource.kind, include_system=include_system))
 
 
-def _served(kube: Kube, kind: Kind) -> Resource:
-    if kind.resource.kind != "CronJob":
-        return kind.resource
-    try:
-        return kube.resource(kind.resource.api_version, "CronJob")
-    except NotFound:
-        return kube.resource(_OLD_CRON_API, "CronJob")
+def _served(kube: Kube, kind: WorkloadKind) -> Resource:
+    """In the first of its versions that the server knows."""
+    *newer, oldest = kind.api_versions
+    for version in newer:
+        with suppress(NotFound):
+            return kube.resource(version, kind.kind)
+    return kube.resource(oldest, kind.kind)
 
 
 def _get(kube: Kube, resource: Resource, namespace: str, reference: Reference) -> JsonObject:

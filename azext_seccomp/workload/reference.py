@@ -1,80 +1,67 @@
 # --------------------------------------------------------------------------------------------
 # Copyright (c) the az-aks-seccomp authors. Licensed under the MIT License.
 # --------------------------------------------------------------------------------------------
-"""How a user names workloads: ``deployment/web``, ``sts``, ``all``; kinds as kubectl takes them."""
+"""How a user names workloads: ``deploy/web``, ``StatefulSet/db``, ``cronjobs.batch/backup``, ``daemonsets``, ``all``."""
 
 import difflib
-from typing import Literal, NamedTuple
+import re
+from typing import NamedTuple
 
-from azext_seccomp.cluster.interface import PODS, Resource
 from azext_seccomp.cluster.text import printable
 from azext_seccomp.errors import InvalidInput
+from azext_seccomp.workload.kinds import KINDS, WorkloadKind
 
-Treatment = Literal["patch", "copy"]
-ALL = "all"
-
-
-class Kind(NamedTuple):
-    """A kind of workload.
-
-    :param words: what users call it, in lower case.
-    :param treatment: ``patch``: its template can be changed, and that replaces its pods; ``copy``: neither its template
-        nor its pods can be changed, so a copy of it runs.
-    """
-
-    resource: Resource
-    words: tuple[str, ...]
-    treatment: Treatment
-
-
-def _apps(kind: str, *words: str) -> Kind:
-    plural = kind.lower() + "s"
-    return Kind(Resource("apps/v1", kind, plural, namespaced=True), (kind.lower(), plural, *words), "patch")
-
-
-KINDS = (
-    _apps("Deployment", "deploy"),
-    _apps("StatefulSet", "sts"),
-    _apps("DaemonSet", "ds"),
-    _apps("ReplicaSet", "rs"),
-    Kind(Resource("batch/v1", "Job", "jobs", namespaced=True), ("job", "jobs"), "copy"),
-    Kind(Resource("batch/v1", "CronJob", "cronjobs", namespaced=True), ("cronjob", "cronjobs", "cj"), "copy"),
-    Kind(PODS, ("pod", "pods", "po"), "copy"),
-)
-OF_ALL = ("Deployment", "StatefulSet", "DaemonSet")
-"""The kinds that ``all`` means: what usually runs, and can be changed."""
-
-_BY_WORD = {word: one for one in KINDS for word in one.words}
+_ALL = "all"
+_BY_WORD = {word: one for one in KINDS.values() for word in one.words}
+# apimachinery, util/validation: IsDNS1123Subdomain; the names of all these kinds are such.
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+_LONGEST_NAME = 253
+_SHAPE = "Name a workload as KIND/NAME, such as deployment/web, all of a kind as KIND, or all of them as 'all'."
 
 
 class Reference(NamedTuple):
-    """``kind``: as the API calls it; empty for all kinds. ``name``: empty for all of the kind."""
+    """Workloads that were named. ``kind``: as the API writes it, empty for all that run long (Deployment, StatefulSet,
+    DaemonSet). ``name``: empty for all of the kind.
+    """
 
     kind: str
     name: str
 
-
-def kind_of(name: str) -> Kind:
-    """The kind that the API calls so."""
-    return next(one for one in KINDS if one.resource.kind == name)
+    def __str__(self) -> str:
+        return f"{self.kind}/{self.name}" if self.name else self.kind or _ALL
 
 
 def parse_reference(word: str) -> Reference:
-    """One value of ``--workload``. A kind may carry its group, as kubectl prints it: ``deployment.apps/web``.
+    """Read one word as kubectl would: singular, plural and short names of kinds, in any case, with the API group
+    (``deployments.apps``) or version and group (``deployments.v1.apps``) behind them if that is wanted.
 
-    :raises InvalidInput: it is no kind that makes pods.
+    :raises InvalidInput: it names no kind that can be audited, or the name is not one that an object can have.
     """
-    before, slash, name = word.partition("/")
-    kind = before.lower().partition(".")[0]
-    if kind == ALL and not slash:
+    kind_word, slash, name = word.partition("/")
+    if kind_word.lower() == _ALL:
+        if slash:
+            raise InvalidInput(f"'{printable(word, 80)}' does not say of which kind.", fix=_SHAPE)
         return Reference("", "")
-    found = _BY_WORD.get(kind)
-    if found is None or (slash and not name) or "/" in name:
-        near = difflib.get_close_matches(kind[:64], sorted(_BY_WORD), n=1, cutoff=0.7)
-        meant = f"Did you mean {near[0]}{slash}{printable(name, 64)}? " if near and near[0] != kind else ""
-        raise InvalidInput(
-            f"'{printable(word, 120)}' does not name a workload.",
-            fix=f"{meant}Give KIND/NAME such as deployment/web, a kind alone for all of the kind, or {ALL}. Kinds: "
-            f"{', '.join(one.resource.kind for one in KINDS)}.",
-        )
-    return Reference(found.resource.kind, name)
+    kind = _kind(kind_word)
+    if slash and (len(name) > _LONGEST_NAME or not _NAME.fullmatch(name)):
+        raise InvalidInput(f"'{printable(name, 80)}' cannot be the name of a {kind.kind}.", fix=_SHAPE)
+    return Reference(kind.kind, name)
+
+
+def _kind(word: str) -> WorkloadKind:
+    first, dot, rest = word.lower().partition(".")
+    known = _BY_WORD.get(first)
+    if known is not None and (not dot or rest == known.group or rest in _versioned(known)):
+        return known
+    near = difflib.get_close_matches(first[:64], sorted(_BY_WORD), n=1, cutoff=0.6)
+    meant = f" Did you mean {_BY_WORD[near[0]].words[0]}?" if near else ""
+    kinds = ", ".join(one.words[0] for one in KINDS.values())
+    raise InvalidInput(
+        f"'{printable(word, 80)}' is not a kind of workload that can be audited.{meant}",
+        fix=f"Kinds are: {kinds}; or 'all'.",
+    )
+
+
+def _versioned(known: WorkloadKind) -> tuple[str, ...]:
+    """``v1.apps``; the core's is ``v1.`` for kubectl, with nothing behind the point."""
+    return tuple(f"{version}.{known.group}" for version in known.versions)
