@@ -141,4 +141,7 @@ def _set_loader(program: Path, libraries: Path) -> None:
 
 
 def _loader(libraries: Path) -> Path:
-    return next(libraries.glob("ld-linux-*"))
+    found = next(libraries.glob("ld-linux-*"), None)
+    if found is None:
+        raise StandError("the newer libc6 has no loader where one was looked for")
+    return found
