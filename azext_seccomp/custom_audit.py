@@ -38,7 +38,7 @@ def audit_cluster(
     containerd_version: str | None = None,
     docker_format: bool = False,
     mode: str = "audit",
-    workload: Sequence[str] = (),
+    workload: Sequence[str] | None = None,  # az extends what it is by default
     manifest: str | None = None,
     namespace: str | None = None,
     all_namespaces: bool = False,
@@ -138,7 +138,7 @@ def cleanup_cluster(
 
 def _selection(
     manifest: str | None,
-    workload: Sequence[str],
+    workload: Sequence[str] | None,
     namespace: str | None,
     all_namespaces: bool,
     selector: str | None,

@@ -1,7 +1,7 @@
 # --------------------------------------------------------------------------------------------
 # Copyright (c) the az-aks-seccomp authors. Licensed under the MIT License.
 # --------------------------------------------------------------------------------------------
-"""How a user names workloads: ``deploy/web``, ``StatefulSet/db``, ``cronjobs.batch/backup``, ``daemonsets``, ``all``."""
+"""How users name workloads: ``deploy/web``, ``StatefulSet/db``, ``cronjobs.batch/backup``, ``daemonsets``, ``all``."""
 
 import difflib
 import re
