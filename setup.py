@@ -35,6 +35,7 @@ setup(
     packages=find_packages(include=["azext_seccomp", "azext_seccomp.*"]),
     package_data={
         "azext_seccomp": ["azext_metadata.json"],
+        "azext_seccomp.export": ["*.css"],
         "azext_seccomp.node": ["*.sh"],
         "azext_seccomp.profile": ["data/*.json"],
     },

@@ -34,6 +34,9 @@ examples:
     text: >
         az aks seccomp try --profile web.json --command ./server --duration 30s --report report.json &&
         az aks seccomp profile refine --profile web.json --report report.json
+  - name: Get the result as a page to look at.
+    text: >
+        az aks seccomp try --profile web.json --command ./server --report report.html
   - name: See what the program does when the calls are refused.
     text: >
         az aks seccomp try --profile web.json --command ./server --enforce

@@ -23,6 +23,12 @@ FAIL_ON = CLIArgumentType(
     "Default: it exits with 0 whatever the verdict.",
 )
 
+REPORT = CLIArgumentType(
+    options_list=["--report"],
+    help="Also write the result to this file: as JSON, which az aks seccomp profile refine takes, when its name ends in "
+    ".json; as SARIF 2.1.0 for code scanning (.sarif), JUnit (.xml) or a page to look at (.html).",
+)
+
 
 def load_audit_arguments(loader: SeccompCommandsLoader) -> None:
     """Register them. What commands that reach a cluster have in common is registered elsewhere."""

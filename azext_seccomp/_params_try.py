@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from azure.cli.core.commands.parameters import get_enum_type
 
-from azext_seccomp._params_audit import FAIL_ON
+from azext_seccomp._params_audit import FAIL_ON, REPORT
 from azext_seccomp._params_profile import DEPENDENCIES, PROFILE
 
 if TYPE_CHECKING:
@@ -46,7 +46,5 @@ def load_try_arguments(loader: SeccompCommandsLoader) -> None:
         context.argument(
             "enforce", action="store_true", help="Refuse what the profile refuses instead of letting it through."
         )
-        context.argument(
-            "report", help="Also write the result to this file as JSON, which az aks seccomp profile refine takes."
-        )
+        context.argument("report", arg_type=REPORT)
         context.argument("fail_on", arg_type=FAIL_ON)

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -40,16 +39,19 @@ def try_command(
     native = require_architecture(arch)  # before anything that can only be imported where it holds
     from azext_seccomp.audit.plan import parse_duration
     from azext_seccomp.audit.report import ProfileIdentity
+    from azext_seccomp.export.formats import check_path, encode
     from azext_seccomp.local.attempt import Attempt, attempt
     from azext_seccomp.local.run import split_command
 
+    if report is not None:
+        check_path(report)
     argv = split_command(command_line)
     source = read_profile(profile, _options(native, containerd_version, cap_add, cap_drop, docker_format))
     identity = ProfileIdentity(source.name, source.sha256, profile)
     seconds = parse_duration(duration) if duration else None
     result = attempt(Attempt(source.profile, identity, source.notes, argv, seconds, enforce))
-    if report:
-        write_file(report, json.dumps(result, indent=2).encode())
+    if report is not None:
+        write_file(report, encode(result, report))
     _conclude(cmd, result, fail_on or ())
     return result
 
