@@ -157,7 +157,7 @@ class SwitchedWorkloads(Exercise):
             if not stuck:
                 self._active.append(subject)
             else:
-                subject.reasons += (f"its rollout under the audit profile got stuck: {stuck}",)
+                subject.reasons += (self._lost(subject) or f"its rollout under the audit profile got stuck: {stuck}",)
                 put_back(self._kube, former, self._session)  # what fails here is tried again in the end
 
         wait_rolled_out(
