@@ -74,6 +74,22 @@ def read_profile(word: str, options: Options) -> Source:
     return load(read_file(word), name_of(word), options)
 
 
+def require_writable(path: str) -> None:
+    """Make sure that ``write_file`` can write to ``path``, as far as that can be known before.
+
+    :raises FileProblem: it cannot.
+    """
+    directory = os.path.dirname(path) or "."
+    if os.path.isdir(path) or not os.path.isdir(directory) or not os.access(directory, os.W_OK):
+        raise FileProblem(
+            f"{path or EMPTY} cannot be written.",
+            why="It is a directory."
+            if os.path.isdir(path)
+            else "Its directory is not there, or not yours to write to.",
+            fix="Give a path that you may write.",
+        )
+
+
 def write_file(path: str, data: bytes) -> None:
     """Write ``data`` to ``path`` whole or not at all: beside it first, then renamed.
 

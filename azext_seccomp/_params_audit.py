@@ -25,8 +25,8 @@ FAIL_ON = CLIArgumentType(
 
 REPORT = CLIArgumentType(
     options_list=["--report"],
-    help="Also write the result to this file: as JSON, which az aks seccomp profile refine takes, when its name ends in "
-    ".json; as SARIF 2.1.0 for code scanning (.sarif), JUnit (.xml) or a page to look at (.html).",
+    help="Also write the result to this file, as its name ends: .json, which profile refine takes, .sarif "
+    "(SARIF 2.1.0 for code scanning), .xml (JUnit) or .html (a page to look at).",
 )
 
 
@@ -131,6 +131,7 @@ def _audit(loader: SeccompCommandsLoader) -> None:
             action="store_true",
             help="Leave the objects of the manifest, and the audit profile on the nodes, until cleanup removes them.",
         )
+        context.argument("report", arg_type=REPORT)
         context.argument("fail_on", arg_type=FAIL_ON)
 
 

@@ -15,6 +15,7 @@ from azext_seccomp._exit import exit_after_output
 from azext_seccomp._files import name_of, read_file
 from azext_seccomp._follow import TerminalListener
 from azext_seccomp._progress import terminal_progress
+from azext_seccomp._reports import check_report, write_report
 from azext_seccomp.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def audit_cluster(
     keep: bool = False,
     session: str | None = None,
     yes: bool = False,
+    report: str | None = None,
     fail_on: Sequence[str] = (),
     ig_image: str | None = None,
     gadget_image: str | None = None,
@@ -65,6 +67,7 @@ def audit_cluster(
     from azext_seccomp.cluster.namespace import new_session_id, parse_session_id
     from azext_seccomp.workload.reference import parse_reference
 
+    check_report(report)
     defaults = Images()
     plan = Plan(
         _read_choice(profile, containerd_version or "", docker_format, watches_only=not manifest and not workload),
@@ -78,6 +81,7 @@ def audit_cluster(
         include_system=include_system,
         rollout_seconds=parse_duration(rollout_timeout),
         keep=keep,
+        report=report if report and report.endswith(".json") else "report.json",
         images=Images(
             installer_image or defaults.installer,
             ig_image or defaults.ig,
@@ -100,6 +104,7 @@ def audit_cluster(
                 listener=listener,
                 progress=progress,
             ).run()
+    write_report(cmd.cli_ctx, result, report)
     _conclude(cmd, result, fail_on or ())
     return result
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from knack.log import get_logger
 
 from azext_seccomp._exit import exit_after_output
-from azext_seccomp._files import read_profile, write_file
+from azext_seccomp._files import read_profile
+from azext_seccomp._reports import check_report, write_report
 from azext_seccomp.custom_audit import EXIT_CODES
 
 if TYPE_CHECKING:
@@ -39,19 +40,16 @@ def try_command(
     native = require_architecture(arch)  # before anything that can only be imported where it holds
     from azext_seccomp.audit.plan import parse_duration
     from azext_seccomp.audit.report import ProfileIdentity
-    from azext_seccomp.export.formats import check_path, encode
     from azext_seccomp.local.attempt import Attempt, attempt
     from azext_seccomp.local.run import split_command
 
-    if report is not None:
-        check_path(report)
+    check_report(report)
     argv = split_command(command_line)
     source = read_profile(profile, _options(native, containerd_version, cap_add, cap_drop, docker_format))
     identity = ProfileIdentity(source.name, source.sha256, profile)
     seconds = parse_duration(duration) if duration else None
     result = attempt(Attempt(source.profile, identity, source.notes, argv, seconds, enforce))
-    if report is not None:
-        write_file(report, encode(result, report))
+    write_report(cmd.cli_ctx, result, report)
     _conclude(cmd, result, fail_on or ())
     return result
 

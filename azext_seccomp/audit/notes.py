@@ -7,8 +7,7 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from azext_seccomp.audit.choice import ProfileChoice
-from azext_seccomp.audit.plan import Cluster
+from azext_seccomp.audit.plan import Cluster, Plan
 from azext_seccomp.audit.removal import Removal
 
 _FAILED_SHOWN = 3
@@ -78,13 +77,14 @@ def _left(removals: Sequence[Removal], cluster: Cluster) -> list[str]:
     return said
 
 
-def next_commands(report: Mapping[str, Any], choice: ProfileChoice, cluster: Cluster) -> list[str]:
-    """What to run next, with the report in ``report.json``: let the profile have what it blocks, or use it."""
+def next_commands(report: Mapping[str, Any], plan: Plan, cluster: Cluster) -> list[str]:
+    """What to run next: let the profile have what it blocks, or use it."""
+    choice = plan.choice
     profile = f"--profile {shlex.quote(choice.identity.source)}"
     if report["verdict"] == "blocked":
         versions = sorted({one["containerd"] for one in report["profile"]["variants"] if one["containerd"]})
         of = [f"{profile} --containerd-version {shlex.quote(version)}" for version in versions] or [profile]
-        return [f"az aks seccomp profile refine {one} --report report.json" for one in of]
+        return [f"az aks seccomp profile refine {one} --report {shlex.quote(plan.report)}" for one in of]
     if report["verdict"] in ("clean", "fallback") and not choice.by_container:
         return [cluster.az("profile place") + f" {profile}"]
     return []

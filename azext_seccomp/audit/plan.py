@@ -73,6 +73,7 @@ class Plan:
     :param include_system: workloads of the system's namespaces too.
     :param rollout_seconds: how long a rollout may take.
     :param keep: leave what was applied, and the profile that it needs.
+    :param report: the file that the advice on what to do next names.
     """
 
     choice: ProfileChoice
@@ -86,6 +87,7 @@ class Plan:
     include_system: bool = False
     rollout_seconds: int = ROLLOUT_SECONDS
     keep: bool = False
+    report: str = "report.json"
     images: Images = Images()
 
 

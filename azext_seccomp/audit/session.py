@@ -360,7 +360,7 @@ class AuditSession:
             removals=self._removals,
             cluster=self._cluster,
         )
-        report["next"] = next_commands(report, self._plan.choice, self._cluster)
+        report["next"] = next_commands(report, self._plan, self._cluster)
         return report
 
 

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from azext_seccomp._files import name_of, read_file
+from azext_seccomp._files import name_of, read_file, require_writable
 from azext_seccomp.errors import FileProblem, InvalidInput
 
 
@@ -51,3 +51,12 @@ def test_a_closed_standard_input_is_told_of(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(sys, "stdin", None)
     with pytest.raises(FileProblem, match="It is closed"):
         read_file("-")
+
+
+def test_a_file_that_cannot_be_written_is_known_before_the_work(tmp_path: Path) -> None:
+    for path in (tmp_path / "none" / "r.json", tmp_path):
+        with pytest.raises(FileProblem) as caught:
+            require_writable(str(path))
+        assert "cannot be written" in str(caught.value)
+    require_writable(str(tmp_path / "r.json"))
+    assert list(tmp_path.iterdir()) == []
