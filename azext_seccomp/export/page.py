@@ -50,7 +50,7 @@ def _body(view: View) -> list[Html]:
     parts = [
         _head(view),
         _section("Workloads and system calls" if not view.command else "Processes and system calls", heatmap(view)),
-        _section("Verdicts", sections.workloads(view)),
+        *([] if view.command else [_section("Verdicts", sections.workloads(view))]),  # a try's is in the head
         _section("Change to the profile", sections.change(view)),
         _section("Findings", sections.findings(view)),
         _section("Nodes", sections.nodes(view)),

@@ -61,6 +61,14 @@ def test_the_report_is_what_refine_takes_and_then_it_is_clean(environment: dict[
     assert json.loads(again.stdout)["verdict"] == "clean"
 
 
+def test_the_report_is_a_page_when_its_name_says_so(environment: dict[str, str], tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    tried = az(environment, "try", *RUNTIME_DEFAULT, *UNSHARE, "--report", str(page))
+    assert tried.returncode == 0, tried.stderr
+    assert page.read_text().startswith("<!DOCTYPE html>")
+    assert "<b>unshare</b>" in page.read_text()
+
+
 def test_the_table_fits_a_terminal(environment: dict[str, str]) -> None:
     done = az(environment, "try", *RUNTIME_DEFAULT, *UNSHARE, "-o", "table")
     lines = done.stdout.splitlines()
@@ -79,6 +87,7 @@ def test_the_table_fits_a_terminal(environment: dict[str, str]) -> None:
             "cannot be tried on this machine",
         ),
         ((*UNSHARE, "--report", "/no/such/directory/report.json"), "cannot be written"),
+        (("--command", "no-such-program", "--report", "report.txt"), "which format"),
     ],
 )
 def test_one_line_about_what_is_wrong(environment: dict[str, str], words: tuple[str, ...], said: str) -> None:
