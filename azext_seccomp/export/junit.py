@@ -100,7 +100,7 @@ def _case(classname: str, syscall: str, findings: Sequence[Finding]) -> Case:
     calls = sum(one.count for one in findings if one.finding_class == kind)
     if kind != "blocked":
         return Case(classname, syscall, kind=kind, text=lines, seconds=_span(findings))
-    message = f"The profile refuses {syscall}: {calls} {'call' if calls == 1 else 'calls'}"
+    message = f"The profile refuses {syscall}: {_calls(calls)}"
     return Case(classname, syscall, "failure", kind, message, lines, _span(findings))
 
 
@@ -108,7 +108,11 @@ def _line(one: Finding) -> str:
     detail = f" ({one.detail})" if one.detail else ""
     where = f" on {', '.join(one.nodes)}" if one.nodes else ""
     advice = f" {one.advice}" if one.advice else ""
-    return f"{one.finding_class} {one.action}: {one.comm}{detail}, {one.count} times{where}.{advice}"
+    return f"{one.finding_class} {one.action}: {one.comm}{detail}, {_calls(one.count)}{where}.{advice}"
+
+
+def _calls(count: int) -> str:
+    return "1 call" if count == 1 else f"{count} calls"
 
 
 def _skipped(classname: str, one: Unaudited) -> Case:

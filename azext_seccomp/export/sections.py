@@ -10,6 +10,7 @@ from azext_seccomp.export.heatmap import sign
 from azext_seccomp.export.markup import Html, join, table, tag
 from azext_seccomp.export.view import Finding, Node, Subject, View, worst
 from azext_seccomp.profile.explain import explanation, is_dangerous
+from azext_seccomp.profile.source import is_runtime_default
 
 MAX_FINDINGS = 2000
 """Rows of findings on a page; a browser draws them in a moment."""
@@ -76,6 +77,8 @@ def change(view: View) -> Html:
     if view.next:  # names the command with its arguments
         return table_of
     profile = "PROFILE" if view.source in ("-", "standard input") else shlex.quote(view.source)
+    if is_runtime_default(view.source):
+        profile += " --containerd-version VERSION"
     command = f"az aks seccomp profile refine --profile {profile} --report REPORT.json"
     said = tag("p", "Make the change, with a report that was written as .json:")
     return join([table_of, said, tag("pre", tag("code", command))])

@@ -81,7 +81,7 @@ def test_a_failure_says_what_and_what_to_do() -> None:
     (failure,) = suite.iter("failure")
     assert failure.get("message") == "The profile refuses mount: 5 calls"
     assert failure.get("type") == "blocked"
-    assert "SCMP_ACT_ERRNO: nginx, 5 times on node1. Let Kubernetes mount" in (failure.text or "")
+    assert "SCMP_ACT_ERRNO: nginx, 5 calls on node1. Let Kubernetes mount" in (failure.text or "")
     assert {one.get("name"): one.get("value") for one in suite.iter("property")}["verdict"] == "blocked"
 
 

@@ -131,6 +131,7 @@ def test_the_map_has_a_number_and_a_sign_for_each_cell() -> None:
 def test_the_command_where_the_report_names_none() -> None:
     assert "refine --profile 'profiles/web profile.json' --report" in Page(audited()).text
     assert "refine --profile PROFILE --report" in Page(audited(source="standard input")).text
+    assert "--profile RuntimeDefault --containerd-version VERSION" in Page(audited(source="RuntimeDefault")).text
     assert "Nothing has to be changed" in Page(audited(CALLS[2:3])).text
 
 
