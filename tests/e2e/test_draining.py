@@ -15,7 +15,8 @@ from tests.e2e.audit.scene import TOOLS, wait_for
 from tests.e2e.draining import drained
 from tests.stand.cluster import Stand
 
-pytestmark = pytest.mark.cluster
+# A cordoned node is one less for everybody.
+pytestmark = [pytest.mark.cluster, pytest.mark.alone]
 
 DEPLOYMENTS = Resource("apps/v1", "Deployment", "deployments", namespaced=True)
 
