@@ -24,7 +24,7 @@ from azext_seccomp.audit.verdict import Workload
 from azext_seccomp.cluster.interface import Kube
 from azext_seccomp.cluster.namespace import SESSION_LABEL
 from azext_seccomp.cluster.text import printable
-from azext_seccomp.errors import Conflict, InvalidInput, NotFound, SeccompError, WrongState
+from azext_seccomp.errors import Conflict, NotFound, SeccompError, WrongState
 from azext_seccomp.node.inventory import POOL_LABELS
 from azext_seccomp.progress import Progress
 from azext_seccomp.workload.capabilities import capabilities_of
@@ -87,7 +87,7 @@ class SwitchedWorkloads(Exercise):
         self._stop = stop
         self._progress = progress
         _require_free(candidates)
-        why = [(one, one.obstacle or _elsewhere(one, pools) or _unreadable(one)) for one in candidates]
+        why = [(one, one.obstacle or _elsewhere(one, pools)) for one in candidates]
         self._left_out = [_left_out(one, obstacle) for one, obstacle in why if obstacle]
         self._subjects = [_Subject(one, _before(one)) for one, obstacle in why if not obstacle]
         self._path_of: PathOf = _no_path
@@ -97,9 +97,9 @@ class SwitchedWorkloads(Exercise):
         super().__init__(Selection(namespace=spaces.pop() if len(spaces) == 1 else "", asked=False))
 
     def containers(self) -> Iterator[Mapping[str, Any]]:
-        """Those of all templates that can be audited."""
+        """Those that can be audited, and all of what is copied."""
         for one in self._subjects:
-            yield from _auditable(one.candidate)
+            yield from (_auditable if one.candidate.treatment == "patch" else _containers)(one.candidate)
 
     def prepare(self, profiles: ProfileSet) -> None:
         """Plan every change and let the API server and its policies judge it; what they refuse is left out.
@@ -299,16 +299,6 @@ def _elsewhere(one: Candidate, pools: Sequence[str]) -> str:
     if not pools or any(bound.get(label) in pools for label in POOL_LABELS):
         return ""
     return "its nodeSelector does not bind it to the node pools of --nodepool-name, so its pods may land on others"
-
-
-def _unreadable(one: Candidate) -> str:
-    """Why its profiles cannot be told."""
-    try:
-        for found in _auditable(one):
-            capabilities_of(found)
-    except InvalidInput as error:
-        return str(error)
-    return ""
 
 
 def _no_path(_: Mapping[str, Any]) -> str:

@@ -7,6 +7,7 @@ import itertools
 import json
 import threading
 import time
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from azext_seccomp.audit.choice import OneProfile, RuntimeDefault
 from azext_seccomp.audit.cleanup import clean, find
 from azext_seccomp.audit.heartbeat import heartbeat
 from azext_seccomp.audit.interrupts import Interrupts
-from azext_seccomp.audit.plan import Cluster, Plan, Selection
+from azext_seccomp.audit.plan import Cluster, Plan, PlannedContainer, Selection
 from azext_seccomp.audit.profile_set import ProfileSet
 from azext_seccomp.audit.session import AuditSession
 from azext_seccomp.cluster.interface import CONFIG_MAPS, NAMESPACES, PODS, JsonObject
@@ -54,6 +55,12 @@ class Told:
     def __init__(self) -> None:
         self.path = ""
         self.events: list[Event] = []
+
+    def agree(self, planned: Sequence[PlannedContainer]) -> None:
+        """The user does."""
+
+    def notice(self, text: str) -> None:
+        """Nothing to do."""
 
     def ready(self, localhost_profile: str, seconds: int) -> None:
         self.path = localhost_profile
