@@ -43,6 +43,17 @@ def pytest_configure(config: pytest.Config) -> None:
     )
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With several processes, what uses one of these goes to the same: the wheel is built and installed once, and the
+    second stand has one name and one set of ports.
+    """
+    for item in items:
+        for shared in ("wheel", "other"):
+            if shared in getattr(item, "fixturenames", ()):
+                item.add_marker(pytest.mark.xdist_group(shared))
+
+
 def pytest_sessionstart() -> None:
     """A background job of a script is started with SIGINT ignored, one under nohup with SIGHUP, and every az that a
     test starts would inherit that: tests that press Ctrl-C would wait for ever.

@@ -18,7 +18,8 @@ from tests.stand.az import InProcessAz
 from tests.stand.cluster import Stand
 from tests.stand.cluster.shell import run
 
-pytestmark = pytest.mark.cluster
+# All grant to the one account, under the one name that the sample has.
+pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("permissions")]
 
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 TOOLS = "localhost/aks-stand/tools:1"
@@ -76,12 +77,15 @@ def test_documented_permissions_are_enough(az: InProcessAz, stand: Stand, shop: 
     profile = str(SAMPLES / "deny-list.json")
     audited = az(
         "aks", "seccomp", "audit", *CLUSTER, *IMAGES,
-        "--profile", profile, "--manifest", shop, "--duration", "8s", "--only-show-errors", "-o", "json",
+        "--profile", profile, "--manifest", shop, "--duration", "8s", "--keep", "--only-show-errors", "-o", "json",
     )  # fmt: skip
     assert audited.code == 0, audited.err
     assert audited.json["verdict"] == "blocked"
     assert {"mkdir", "mount"} <= {finding["syscall"] for finding in audited.json["findings"]}
-    assert az("aks", "seccomp", "cleanup", *CLUSTER, "--only-show-errors").code == 0
+    cleaned = az("aks", "seccomp", "cleanup", *CLUSTER, "--session", audited.json["session"], "--only-show-errors")
+    assert cleaned.code == 0, cleaned.err
+    assert {"Deployment", "File"} <= {row["kind"] for row in cleaned.json}
+    assert {row["status"] for row in cleaned.json} == {"removed"}
 
 
 @pytest.mark.parametrize(("resource", "verb"), [("nodes", "list"), ("pods", "create"), ("configmaps", "create")])

@@ -60,6 +60,7 @@ MANY = (Rule(tuple(sorted(set(numbers("amd64")) - set(NAMES) - set(SURVIVAL)))[:
 ARCHITECTURES = ("amd64", "amd64", "i386", "x32")
 
 
+@pytest.mark.alone
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(profiles(NAMES, WITH_KILL, DEFAULTS, MANY), st.randoms(use_true_random=True))
 def test_the_kernel_does_what_the_engine_says(drawn: Profile, random: Random) -> None:

@@ -70,6 +70,7 @@ def _calls_in(log: str) -> Counter[tuple[str, str]]:
     return found
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("way", WAYS)
 def test_the_kernel_records_the_same(caller: Path, way: str) -> None:
     """The same program under the LOG variant: one record of the kernel for each call."""

@@ -205,6 +205,7 @@ class TestNodes:
         assert stand.processes() == before
 
 
+@pytest.mark.alone
 class TestEvents:
     def test_the_events_are_what_the_kernel_logged(self, cluster: Cluster, user: int) -> None:
         """A burst on one node, processes that end at once on the other: every record once, in the kernel's order."""

@@ -207,6 +207,7 @@ def test_a_collector_that_is_killed_is_told_and_the_other_goes_on(
     assert (states[second].status, states[second].events) == ("ended", 7)
 
 
+@pytest.mark.alone
 def test_losses_of_the_gadget_are_counted(
     kube: OfficialClient, stand: Stand, session: str, namespace: str, profile: str
 ) -> None:
