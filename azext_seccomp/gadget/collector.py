@@ -25,7 +25,7 @@ class CollectorState:
     """What is known of one node's collector.
 
     ``status``: ``starting``; ``ready``: it says that it watches; ``failed``: this node was not watched, or not to the
-    end; ``ended``: it watched until it was stopped or its time was up. ``lost`` is a lower bound of the events that
+    end; ``ended``: it watched until it was told to stop. ``lost`` is a lower bound of the events that
     are missing.
     """
 
@@ -132,14 +132,19 @@ class Collector:
             return ("ready", "; ".join(self._warnings)) if self.ready else ("starting", self.waiting_for())
         if not self.ready:
             return "failed", self._last_error() or "it ended before it was ready"
-        if not self.stopping and self._pod.exit_code != 0:
-            deleted = self._pod.phase == "gone" and self._pod.exit_code is None
-            return "failed", "its pod was deleted while it was watching" if deleted else self._last_error()
+        if not self.stopping:
+            return "failed", self._early_end()
         if not self.follower.complete:
             trouble = printable(self.follower.trouble, MAX_TEXT) or "its pod is gone"
             return "failed", f"the end of its log could not be read: {trouble}"
-        early = [] if self.stopping else ["its time was up before the audit ended"]
-        return "ended", "; ".join(early + self._warnings)
+        return "ended", "; ".join(self._warnings)
+
+    def _early_end(self) -> str:
+        """Why it ended before it was told to: nobody saw what came after."""
+        if self._pod.exit_code == 0:  # its time was up, or it was stopped in good order: evicted, for instance
+            return "it was ended before the audit was over"
+        deleted = self._pod.phase == "gone" and self._pod.exit_code is None
+        return "its pod was deleted while it was watching" if deleted else self._last_error()
 
     def _last_error(self) -> str:
         """``ig``'s own words, unless the kubelet knows more than an exit code (OOMKilled, DeadlineExceeded)."""

@@ -306,12 +306,12 @@ def test_a_log_that_no_thread_can_be_had_for_fails_that_node_alone(monkeypatch: 
     session.finish()
 
 
-def test_one_whose_time_is_up_says_so() -> None:
+def test_one_that_ends_in_good_order_before_the_audit_has_not_seen_it_all() -> None:
     session = Session(a=Fate(log=[READY], exit_code=0), b=Fate())
     session.start()
     session.collectors.run(0.2, session.stop)
     states = session.finish()
-    assert (states["a"].status, states["a"].detail) == ("ended", "its time was up before the audit ended")
+    assert (states["a"].status, states["a"].detail) == ("failed", "it was ended before the audit was over")
     assert (states["b"].status, states["b"].detail) == ("ended", "")
 
 
