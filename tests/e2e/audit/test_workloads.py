@@ -5,15 +5,15 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
-from azext_seccomp.cluster.interface import JsonObject
 from tests.e2e.audit.scene import Scene, counted, running, wait_for
 from tests.e2e.audit.workloads import Live, apart, container, workload
+from tests.e2e.draining import drained
 
 pytestmark = pytest.mark.cluster
 
@@ -42,10 +42,6 @@ def in_container(report: Mapping[str, Any], name: str) -> Counter[tuple[str, str
         if one["container"] == name and one["class"] != "startup":
             counts[one["comm"], one["syscall"]] += one["count"]
     return counts
-
-
-def arguments(*live: Live) -> list[str]:
-    return [word for one in live for word in ("--workload", one.reference)]
 
 
 def test_runtime_default_for_two_containers_on_two_containerds(shop: Scene) -> None:
@@ -86,7 +82,7 @@ def test_every_kind_at_once(shop: Scene) -> None:
         Live(shop, workload(kind, container("app", *CALLS), name=kind.lower()))
         for kind in ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet")
     ]
-    once = {"metadata": {}, "spec": {"restartPolicy": "Never", "containers": [container("app", "mkdir*3")]}}
+    once = {"metadata": {}, "spec": {"restartPolicy": "Never", "containers": [container("app", "sleep=1", "mkdir*3")]}}
     job = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "job"}, "spec": {"template": once}}
     nightly = {
         "apiVersion": "batch/v1beta1",
@@ -121,7 +117,8 @@ def test_every_kind_at_once(shop: Scene) -> None:
 def test_the_plan_is_shown_and_nothing_happens_without_consent(shop: Scene) -> None:
     """There is no terminal to ask at, so --yes is needed; the plan says what each container has and would get."""
     confined = container("app", *CALLS, securityContext={"seccompProfile": {"type": "RuntimeDefault"}})
-    web = Live(shop, workload("Deployment", confined, container("root", securityContext={"privileged": True}, *CALLS)))
+    root = container("root", *CALLS, securityContext={"privileged": True})
+    web = Live(shop, workload("Deployment", confined, root))
     argv = [word for word in shop.workload_argv(web.reference, profile=shop.profile) if word != "--yes"]
     result = shop.az(*argv)
     assert result.code == 1
@@ -133,24 +130,22 @@ def test_the_plan_is_shown_and_nothing_happens_without_consent(shop: Scene) -> N
     assert shop.left() == [f"namespace {shop.namespace}"]
 
 
-def test_a_rollout_that_gets_stuck_is_put_back_at_once(shop: Scene) -> None:
-    """A quota leaves no room for the new pods: the words of the quota are shown; the other workload is audited."""
+def test_a_rollout_that_gets_stuck_is_put_back(shop: Scene) -> None:
+    """A quota leaves no room for the new pod: its words are shown, and the audit ends early."""
     limits = {"resources": {"requests": {"cpu": "10m"}, "limits": {"cpu": "10m"}}}
-    stuck = Live(shop, workload("Deployment", container("app", *CALLS, **limits), name="stuck"))
-    surge = {"spec": {"strategy": {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}}}
-    stuck.patch(surge)
-    good = Live(shop, workload("DaemonSet", container("app", *CALLS, **limits), name="good"), ready=len(shop.nodes))
-    hard = {"spec": {"hard": {"limits.cpu": f"{10 * (1 + len(shop.nodes))}m"}}, "metadata": {"name": "full"}}
-    shop.kube.create(f"/api/v1/namespaces/{shop.namespace}/resourcequotas", hard)
-    stuck.before = stuck._kept()
-    result = shop.az(*shop.workload_argv(stuck.reference, good.reference, profile=shop.profile, duration="3s"))
+    surge = {"strategy": {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}}
+    web = Live(shop, workload("Deployment", container("app", *CALLS, **limits), **surge))
+    full = {"metadata": {"name": "full"}, "spec": {"hard": {"limits.cpu": "10m"}}}
+    quotas = f"/api/v1/namespaces/{shop.namespace}/resourcequotas"
+    shop.kube.create(quotas, full)
+    wait_for(lambda: (shop.kube.get(f"{quotas}/full").get("status") or {}).get("used"))
+    result = shop.az(*shop.workload_argv(web.reference, profile=shop.profile, duration="10m"))
     assert result.code == 0, result.err
-    rows = {one["name"]: one for one in result.json["workloads"]}
-    assert rows["stuck"]["verdict"] == "inconclusive"
-    assert any("got stuck" in reason and "exceeded quota" in reason for reason in rows["stuck"]["reasons"])
-    assert rows["good"]["verdict"] == "blocked"
-    assert stuck.is_as_before() and good.is_as_before()
-    assert len(stuck.running(audited=False)) == 1
+    (row,) = result.json["workloads"]
+    assert row["verdict"] == "inconclusive"
+    assert any("got stuck" in reason and "exceeded quota: full" in reason for reason in row["reasons"]), row["reasons"]
+    assert web.is_as_before()
+    assert len(web.running(audited=False)) == 1
     wait_for(lambda: shop.left() == [f"namespace {shop.namespace}"])
 
 
@@ -190,8 +185,12 @@ def test_somebody_else_takes_the_audit_profile_away(shop: Scene) -> None:
 
     def revert() -> None:
         wait_for(lambda: web.running(audited=True))
-        template = {"spec": {"containers": [{"name": "app", "securityContext": None, "env": [{"name": "A", "value": "b"}]}]}}
-        shop.kube.patch(web.path, {"spec": {"template": template}}, content_type="application/strategic-merge-patch+json")
+        template = {
+            "spec": {"containers": [{"name": "app", "securityContext": None, "env": [{"name": "A", "value": "b"}]}]}
+        }
+        shop.kube.patch(
+            web.path, {"spec": {"template": template}}, content_type="application/strategic-merge-patch+json"
+        )
 
     with meanwhile(revert):
         result = shop.az(*shop.workload_argv(web.reference, profile=shop.profile, duration="60s"))
@@ -200,7 +199,10 @@ def test_somebody_else_takes_the_audit_profile_away(shop: Scene) -> None:
     assert any("its audit profile was taken away" in reason for reason in row["reasons"])
     assert web.body()["spec"]["template"]["spec"]["containers"][0]["env"] == [{"name": "A", "value": "b"}]
     assert not web.is_switched()
-    assert "annotations" not in web.body()["metadata"] or "aks-seccomp/session" not in web.body()["metadata"]["annotations"]
+    assert (
+        "annotations" not in web.body()["metadata"]
+        or "aks-seccomp/session" not in web.body()["metadata"]["annotations"]
+    )
     wait_for(lambda: shop.left() == [f"namespace {shop.namespace}"])
 
 
@@ -226,6 +228,35 @@ def test_a_workload_that_is_scaled_up_meanwhile_is_covered(shop: Scene) -> None:
     wait_for(lambda: shop.left() == [f"namespace {shop.namespace}"])
 
 
+@pytest.mark.alone
+def test_a_node_is_drained_meanwhile(shop: Scene) -> None:
+    """The pods move to the other node, where profile and collector are; with the collector of the first node its sight
+    is gone, and the result says so.
+    """
+    web = Live(shop, workload("Deployment", container("app", *CALLS)))
+
+    def drain() -> None:
+        (first,) = wait_for(lambda: web.running(audited=True))
+        node = first["spec"]["nodeName"]
+        with drained(shop.stand, node):
+            wait_for(lambda: [one for one in web.running(audited=True) if one["spec"]["nodeName"] != node])
+            went.append(node)
+
+    went: list[str] = []
+    with meanwhile(drain):
+        result = shop.az(*shop.workload_argv(web.reference, profile=shop.profile, duration="30s"))
+    assert result.code == 0, result.err
+    report = result.json
+    (row,) = report["workloads"]
+    assert row["observed"]["pods"] == 2
+    assert {one["name"]: one["status"] for one in report["nodes"]}[went[0]] == "failed"
+    assert any(f"node {went[0]} was not watched" in reason for reason in row["reasons"])
+    assert {node for one in report["findings"] for node in one["nodes"]} == set(shop.nodes)
+    assert web.is_as_before()
+    wait_for(lambda: shop.left() == [f"namespace {shop.namespace}"])
+
+
+@pytest.mark.alone
 def test_the_api_server_restarts_meanwhile(shop: Scene) -> None:
     web = Live(shop, workload("Deployment", container("app", "sleep=1", "mkdir*3", "sleep=9", "mkdir*4", "sleep=600")))
 

@@ -12,6 +12,8 @@ from azext_seccomp.workload.templates import pod_template
 from tests.e2e.audit.scene import TOOLS, Scene, wait_for
 
 OURS = "aks-seccomp/audit/"
+# Controllers count every change in these, the way back too.
+_COUNTERS = ("deployment.kubernetes.io/revision", "deprecated.daemonset.template.generation")
 
 
 def container(name: str, *words: str, **more: Any) -> JsonObject:
@@ -75,7 +77,7 @@ class Live:
         return template is not None and any(OURS in one.applied.path for one in container_profiles(template.spec))
 
     def pods(self, *, audited: bool | None = None) -> list[JsonObject]:
-        """Its pods that are not being deleted; with ``audited`` those that run under an audit profile, or the others."""
+        """Its pods that are not being deleted; with ``audited`` those under an audit profile, or the others."""
         found = [
             one
             for one in self._scene.kube.list(PODS.path(self._scene.namespace), labels=f"app={self.name}")
@@ -92,7 +94,8 @@ class Live:
     def _kept(self) -> JsonObject:
         body = self.body()
         annotations = dict(body["metadata"].get("annotations") or {})
-        annotations.pop("deployment.kubernetes.io/revision", None)  # counts every change, the way back too
+        for counter in _COUNTERS:
+            annotations.pop(counter, None)
         return {"spec": body["spec"], "labels": body["metadata"].get("labels"), "annotations": annotations}
 
 
