@@ -80,5 +80,6 @@ def test_the_value_to_use_is_said_to_whom_needs_it(
     watches_only: bool, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("azext_seccomp._follow.logger.propagate", True)
-    TerminalListener(Silent(), follow=False, watches_only=watches_only, agreed=False).ready("aks-seccomp/audit/x.json", 60)
+    listener = TerminalListener(Silent(), follow=False, watches_only=watches_only, agreed=False)
+    listener.ready("aks-seccomp/audit/x.json", 60)
     assert ("localhostProfile: aks-seccomp/audit/x.json" in caplog.text) == watches_only
