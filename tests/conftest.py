@@ -15,7 +15,7 @@ import sys
 import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
@@ -43,15 +43,14 @@ def pytest_configure(config: pytest.Config) -> None:
     )
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With several processes, what uses one of these goes to the same: the wheel is built and installed once, and the
-    second stand has one name and one set of ports.
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With several processes: who runs what is said by tests/processes.py. (The marks of pytest-xdist 3.8 for that are
+    without effect under pytest 9.2.)
     """
-    for item in items:
-        for shared in ("wheel", "other"):
-            if shared in getattr(item, "fixturenames", ()):
-                item.add_marker(pytest.mark.xdist_group(shared))
+    from tests.processes import TogetherScheduling
+
+    return TogetherScheduling(config, log)
 
 
 def pytest_sessionstart() -> None:

@@ -18,8 +18,7 @@ from tests.stand.az import InProcessAz
 from tests.stand.cluster import Stand
 from tests.stand.cluster.shell import run
 
-# All grant to the one account, under the one name that the sample has.
-pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("permissions")]
+pytestmark = pytest.mark.cluster
 
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 TOOLS = "localhost/aks-stand/tools:1"
