@@ -93,6 +93,11 @@ class ProfileSet:
         return frozenset(self._by_path)
 
     @property
+    def only_path(self) -> str:
+        """The value of ``localhostProfile`` when there is just one; else empty."""
+        return next(iter(self._by_path)) if len(self._by_path) == 1 else ""
+
+    @property
     def only_logs(self) -> bool:
         """Whether the profile is an audit profile itself: it refuses nothing."""
         return not self.denials

@@ -162,7 +162,7 @@ def test_a_node_that_lacks_one_of_its_profiles_has_failed(cluster: FakeCluster, 
     admin = {"name": "admin", "securityContext": {"capabilities": {"add": ["SYS_ADMIN"]}}}
     pod = {**POD, "spec": {"containers": [{"name": "app"}, admin]}}
     sets = [DEFAULT, bounding(["SYS_ADMIN"])]
-    profiles = ProfileSet(RuntimeDefault(), read_nodes(cluster), sets, mode="audit", directory="audit")
+    profiles = ProfileSet(RuntimeDefault(), read_nodes(cluster), sets, mode="audit", directory=f"audit/{SESSION}")
     cluster.write(f"{profiles.path_for(capabilities)}/in-the-way")
     with pytest.raises(WrongState, match=r"could not be placed on any node.*something that is not a file"):
         audit(cluster, plan(pod, choice=RuntimeDefault()))
