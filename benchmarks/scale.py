@@ -51,6 +51,7 @@ from tests.stand.cluster import Stand
 SESSION = "sbenchscale"
 FILE = "aks-seccomp/audit/0123456789abcdef.json"
 DEPLOYMENTS = Resource("apps/v1", "Deployment", "deployments", namespaced=True)
+SERVICE_ACCOUNTS = Resource("v1", "ServiceAccount", "serviceaccounts", namespaced=True)
 PODS_PER_NODE = 250  # what AKS allows at most
 IMAGES_OF_A_NODE = 50  # what a kubelet reports at most (nodeStatusMaxImages)
 PARALLEL = 16
@@ -175,6 +176,8 @@ class _Cluster:
         kube = self._kube
         new = range(self._nodes, count)
         ensure_namespace(kube)
+        for namespace in (NAMESPACE, "default"):
+            self._until(1, SERVICE_ACCOUNTS.path(namespace))
         self._create(NODES.path(), map(_node, new))
         nodes = [Node(_name(index), "nodepool1") for index in range(count)]
         job = Job(SESSION, "0000", ("place", "keep"), (), "installer:1")
@@ -183,7 +186,7 @@ class _Cluster:
         self._create(PODS.path("default"), (_pod(index, index % workloads) for index in new))
         before, after = min(self._nodes, workloads), min(count, workloads)
         self._create(DEPLOYMENTS.path("default"), map(_deployment, range(before, after)))
-        self._until_pods(count + after)
+        self._until(count + after, PODS.path("default"))
         journal = Journal(
             SESSION, journals.VERSION, "audit", "2026-01-01T00:00:00.000Z", "installer:1", (FILE,),
             tuple(one.name for one in nodes),
@@ -191,13 +194,13 @@ class _Cluster:
         (journals.update if self._nodes else journals.write)(kube, journal)
         self._nodes = count
 
-    def _until_pods(self, count: int) -> None:
-        """The controllers make a pod for each Deployment."""
+    def _until(self, there_are: int, path: str) -> None:
+        """Controllers make a pod for each Deployment, and the account that pods of a namespace need."""
         deadline = time.monotonic() + PATIENCE_SECONDS
-        while (found := sum(1 for _ in self._kube.list(PODS.path("default")))) < count:
+        while (found := sum(1 for _ in self._kube.list(path))) < there_are:
             if time.monotonic() >= deadline:
-                raise SystemExit(f"of {count} pods there are {found}")
-            time.sleep(1)
+                raise SystemExit(f"{path}: of {there_are} there are {found}")
+            time.sleep(0.5)
 
     def _create(self, path: str, bodies: Iterable[JsonObject]) -> None:
         with ThreadPoolExecutor(PARALLEL) as pool:
