@@ -3,13 +3,14 @@
 # --------------------------------------------------------------------------------------------
 """What an audit costs besides its duration: seconds by step, and requests to the API server by node.
 
-    python -m benchmarks.audit_overhead [--nodes 1 2 4] [--repeat 3] [--duration 5]        (as root)
+    python -m benchmarks.audit_overhead [--nodes 1 2 4] [--repeat 3] [--duration 5] [--ways manifest workload]  (root)
 
-An audit of a manifest with one pod on each node that never ends by itself, in this process, so without the start of az
-and the questions to Resource Manager (``benchmarks/az_startup.py``). Every number is the median of the repetitions, in
-which the counts of nodes take turns. "overhead" is the wall time without the duration. A stand of its own is brought up
-and taken down, so that tests and demos are not disturbed. Its nodes share one machine: the part of the kubelets grows
-with their number here, and does not where each has a machine of its own.
+An audit of one pod on each node that never ends by itself, in this process, so without the start of az and the
+questions to Resource Manager (``benchmarks/az_startup.py``): of a manifest with these pods, or of a DaemonSet that is
+there already. Every number is the median of the repetitions, in which ways and counts of nodes take turns. "overhead" is
+the wall time without the duration. A stand of its own is brought up and taken down, so that tests and demos are not
+disturbed. Its nodes share one machine: the part of the kubelets grows with their number here, and does not where each
+has a machine of its own.
 """
 
 import argparse
@@ -23,6 +24,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,6 +36,7 @@ from azext_seccomp.cluster.interface import NAMESPACES
 from azext_seccomp.cluster.namespace import NAMESPACE, new_session_id
 from azext_seccomp.gadget.event import Event
 from azext_seccomp.profile.source import Options, load
+from azext_seccomp.workload.reference import Reference
 from benchmarks.counting import CountingClient
 from benchmarks.placement import LAYOUT, POOL_LABEL, say
 from tests.stand.cluster import Stand
@@ -42,6 +45,7 @@ from tests.stand.cluster.layout import node_name
 
 GADGET = "localhost/aks-stand/gadget/audit_seccomp:1"
 WATCHING = "Watching"
+WAYS = ("manifest", "workload")
 
 
 class Cost(NamedTuple):
@@ -94,46 +98,82 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--nodes", type=int, nargs="+", default=[1, 2, 4])
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--duration", type=int, default=5, help="of each audit, in seconds")
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
     options = parser.parse_args(argv)
     logging.basicConfig(level=logging.WARNING)
     counts = sorted(set(options.nodes))
-    costs: dict[int, list[Cost]] = {count: [] for count in counts}
+    costs: dict[str, dict[int, list[Cost]]] = {way: {count: [] for count in counts} for way in options.ways}
     with _stand(counts[-1]) as kubeconfig:
         for _ in range(options.repeat):
             for count in counts:
-                costs[count].append(_audit(kubeconfig, count, options.duration))
-    _show_seconds(costs, options.duration)
-    _show_requests(costs)
+                for way in options.ways:
+                    costs[way][count].append(_audit(kubeconfig, way, count, options.duration))
+    for way in options.ways:
+        say(f"\n{way}")
+        _show_seconds(costs[way], options.duration)
+        _show_requests(costs[way])
     return 0
 
 
-def _audit(kubeconfig: Path, count: int, seconds: int) -> Cost:
+def _audit(kubeconfig: Path, way: str, count: int, seconds: int) -> Cost:
     """Audit the first ``count`` nodes."""
     nodes = [node_name(index) for index in range(1, count + 1)]
     pool = f"first{count}"
     _kubectl(kubeconfig, "label", "nodes", *nodes, f"{POOL_LABEL}={pool}", "--overwrite")
     kube = CountingClient(kubeconfig)
     _until_released(kube)
-    kube.requests.clear()
-    steps = Steps()
     plan = Plan(
         OneProfile(load(_profile(), "profile.json", Options()), "profile.json"),
         Selection(),
         seconds,
         nodepools=(pool,),
-        objects=tuple(_pod(node) for node in nodes),
         images=Images(TOOLS, IG, GADGET, verify_gadget=False),
     )
-    cluster = Cluster("local", "local", {})
-    session = AuditSession(
-        kube, plan, cluster, new_session_id(), interrupts=Interrupts(), listener=Nobody(), progress=steps
-    )
     try:
-        report = session.run()
+        if way == "manifest":
+            return _cost(kube, replace(plan, objects=tuple(_pod(node) for node in nodes)), count)
+        with _daemon_set(kubeconfig, pool) as name:
+            references = (Reference("DaemonSet", name),)
+            return _cost(kube, replace(plan, references=references, selection=Selection(namespace="default")), count)
     finally:
         kube.close()
+
+
+def _cost(kube: CountingClient, plan: Plan, count: int) -> Cost:
+    kube.requests.clear()
+    steps = Steps()
+    cluster = Cluster("local", "local", {})
+    report = AuditSession(
+        kube, plan, cluster, new_session_id(), interrupts=Interrupts(), listener=Nobody(), progress=steps
+    ).run()
+    cost = Cost(steps.end(), kube.requests.copy())
     _require_watched(report, count)
-    return Cost(steps.end(), kube.requests)
+    return cost
+
+
+@contextmanager
+def _daemon_set(kubeconfig: Path, pool: str) -> Iterator[str]:
+    """A DaemonSet on the nodes of a pool, rolled out."""
+    spec = _pod("")["spec"]
+    del spec["nodeName"]
+    name = f"bench-{secrets.token_hex(4)}"
+    labels = {"app": name}
+    body = {
+        "apiVersion": "apps/v1",
+        "kind": "DaemonSet",
+        "metadata": {"name": name, "namespace": "default"},
+        "spec": {
+            "selector": {"matchLabels": labels},
+            "updateStrategy": {"rollingUpdate": {"maxUnavailable": "100%"}},
+            "template": {"metadata": {"labels": labels}, "spec": {**spec, "nodeSelector": {POOL_LABEL: pool}}},
+        },
+    }
+    _kubectl(kubeconfig, "create", "-f", "-", stdin=json.dumps(body))
+    try:
+        _kubectl(kubeconfig, "rollout", "status", f"daemonset/{name}", "--timeout=60s")
+        yield name
+    finally:
+        _kubectl(kubeconfig, "delete", "daemonset", name)
 
 
 def _until_released(kube: CountingClient) -> None:
@@ -211,8 +251,9 @@ def _stand(nodes: int) -> Iterator[Path]:
         stand.down()
 
 
-def _kubectl(kubeconfig: Path, *argv: str) -> None:
-    subprocess.run(["kubectl", "--kubeconfig", str(kubeconfig), *argv], check=True, stdout=subprocess.DEVNULL)
+def _kubectl(kubeconfig: Path, *argv: str, stdin: str = "") -> None:
+    command = ["kubectl", "--kubeconfig", str(kubeconfig), *argv]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, input=stdin.encode())
 
 
 if __name__ == "__main__":
