@@ -7,8 +7,8 @@
 
 An audit of one pod on each node that never ends by itself, in this process, so without the start of az and the
 questions to Resource Manager (``benchmarks/az_startup.py``): of a manifest with these pods, or of a DaemonSet that is
-there already. Every number is the median of the repetitions, in which ways and counts of nodes take turns. "overhead" is
-the wall time without the duration. A stand of its own is brought up and taken down, so that tests and demos are not
+there already. Every number is the median of the repetitions, in which ways and counts of nodes take turns. The overhead
+is the wall time without the duration. A stand of its own is brought up and taken down, so that tests and demos are not
 disturbed. Its nodes share one machine: the part of the kubelets grows with their number here, and does not where each
 has a machine of its own.
 """
