@@ -7,6 +7,7 @@ The way back starts from the workload as it is then: what others have changed me
 """
 
 import copy
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -26,6 +27,7 @@ ANNOTATION = SESSION_LABEL
 _LISTS = ("initContainers", "containers")  # a template has no ephemeral ones
 _TYPES = ("Unconfined", "RuntimeDefault", "Localhost")
 _MAX_PATH = 4096
+_FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
 
 
 class FormerContainer(msgspec.Struct, frozen=True):
@@ -73,12 +75,14 @@ class FormerWorkload(msgspec.Struct, frozen=True):
 
 class Restoration(NamedTuple):
     """A workload with what was ours taken back. ``changed``: it is not the same object as before. ``foreign``:
-    containers whose profile somebody else has changed meanwhile.
+    containers whose profile somebody else has changed meanwhile. ``left``: containers that name a file of the session
+    nevertheless: somebody else has made them from a switched one, or taken the session's mark away.
     """
 
     body: JsonObject
     changed: bool
     foreign: tuple[str, ...]
+    left: tuple[str, ...]
 
 
 def obstacles(candidate: Candidate) -> list[tuple[str, str]]:
@@ -128,27 +132,30 @@ def switched(body: Mapping[str, Any], former: FormerWorkload, session: str) -> J
 
 
 def restored(body: Mapping[str, Any], former: FormerWorkload, session: str) -> Restoration:
-    """The workload with what each container had before, where it still has the session's profile.
+    """The workload with what each container had before, where it still has the session's profile. One that does not
+    carry the session's annotation is not the session's, and stays as it is.
 
-    :raises InvalidInput: what it had before, as the journal has it, is no seccompProfile: somebody changed the journal.
+    :raises InvalidInput: what it had before, or what it was switched to, as the journal has it, is not what a session
+        writes: somebody changed the journal.
     """
     changed = copy.deepcopy(dict(body))
+    if (changed["metadata"].get("annotations") or {}).get(ANNOTATION) != session:
+        return Restoration(changed, False, (), _of_session(changed, session))
     of = {(one.list, one.name): one for one in former.containers}
     foreign = []
     for kind, container in _containers(changed):
         one = of.get((kind, str(container.get("name", ""))))
         if one is None:
             continue
-        if _profile(container) == _localhost(one.path):
+        if _profile(container) == _localhost(_checked_path(one, session)):
             _put_back(container, one)
         elif _profile(container) != one.profile:
             foreign.append(one.name)
-    annotations = changed["metadata"].get("annotations") or {}
-    if annotations.get(ANNOTATION) == session:
-        del annotations[ANNOTATION]
-        if not annotations:
-            del changed["metadata"]["annotations"]
-    return Restoration(changed, changed != body, tuple(foreign))
+    annotations = changed["metadata"]["annotations"]
+    del annotations[ANNOTATION]
+    if not annotations:
+        del changed["metadata"]["annotations"]
+    return Restoration(changed, True, tuple(foreign), _of_session(changed, session))
 
 
 def is_switched(body: Mapping[str, Any], former: FormerWorkload) -> bool:
@@ -180,6 +187,27 @@ def _checked(one: FormerContainer) -> dict[str, Any]:
     if not sound or (named if profile["type"] != "Localhost" else not named):
         raise InvalidInput(f"The former profile of container {printable(one.name, 80)} is no seccompProfile.")
     return copy.deepcopy(profile)
+
+
+def _checked_path(one: FormerContainer, session: str) -> str:
+    """Only what a session put there is taken away: a profile that a journal merely claims could be a real one."""
+    if not _is_of_session(one.path, session):
+        raise InvalidInput(f"The audit profile of container {printable(one.name, 80)} is not one of the session.")
+    return one.path
+
+
+def _is_of_session(path: str, session: str) -> bool:
+    directory = f"aks-seccomp/audit/{session}/"
+    return path.startswith(directory) and _FILE.fullmatch(path[len(directory) :]) is not None
+
+
+def _of_session(body: Mapping[str, Any], session: str) -> tuple[str, ...]:
+    """The containers that name a file of the session, which is going to be removed."""
+    return tuple(
+        str(container.get("name", ""))
+        for _, container in _containers(body)
+        if _is_of_session(str((_profile(container) or {}).get("localhostProfile") or ""), session)
+    )
 
 
 def _localhost(path: str) -> dict[str, Any]:

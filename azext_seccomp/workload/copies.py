@@ -14,7 +14,7 @@ from azext_seccomp.cluster.interface import JsonObject
 from azext_seccomp.workload.find import Candidate
 
 _MAX_NAME = 52  # the Job controller appends to it, and labels of pods may have 63 characters
-_POD_FIELDS_OF_A_RUN = ("nodeName", "ephemeralContainers", "priority", "tolerations", "enableServiceLinks")
+_POD_FIELDS_OF_A_RUN = ("nodeName", "ephemeralContainers", "priority", "enableServiceLinks")
 
 
 def copy_of(candidate: Candidate, session: str) -> JsonObject:
@@ -56,6 +56,9 @@ def _pod_spec(spec: JsonObject) -> JsonObject:
 
 
 def _is_token(volume: JsonObject) -> bool:
-    """kube-api-access-…, or NAME-token-… up to Kubernetes 1.21 (plugin/pkg/admission/serviceaccount)."""
+    """kube-api-access-…, or up to Kubernetes 1.21 a secret ACCOUNT-token-…, after which admission names the volume
+    (plugin/pkg/admission/serviceaccount). A secret of the user's own may have "-token-" in its name too.
+    """
     name = str(volume["name"])
-    return name.startswith("kube-api-access-") or ("secret" in volume and "-token-" in name)
+    secret = (volume.get("secret") or {}).get("secretName")
+    return name.startswith("kube-api-access-") or ("-token-" in name and name == secret)

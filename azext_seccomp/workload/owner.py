@@ -37,10 +37,10 @@ class Owners:
         """The workload of a pod. Never fails: what cannot be read is named as far as it is known."""
         metadata = pod["metadata"]
         namespace = str(metadata.get("namespace", ""))
-        controller = _controller(metadata)
-        if controller is None:
+        above = controller(metadata)
+        if above is None:
             return Owner(namespace, "Pod", str(metadata["name"]))
-        kind, name, uid = controller
+        kind, name, uid = above
         if kind not in _BETWEEN:
             return Owner(namespace, kind, name)
         key = (namespace, kind, uid)
@@ -50,7 +50,7 @@ class Owners:
 
     def _above(self, namespace: str, kind: str, name: str, labels: Mapping[str, str]) -> Owner:
         found = self._read(_BETWEEN[kind], namespace, name)
-        above = _controller(found["metadata"]) if found else None
+        above = controller(found["metadata"]) if found else None
         if above is not None:
             return Owner(namespace, above[0], above[1])
         # Gone, or not ours to read: the Deployment controller names ReplicaSets after the Deployment and the hash.
@@ -66,7 +66,7 @@ class Owners:
             return None
 
 
-def _controller(metadata: Mapping[str, Any]) -> tuple[str, str, str] | None:
+def controller(metadata: Mapping[str, Any]) -> tuple[str, str, str] | None:
     """Kind, name and uid of the owner that manages the object."""
     for reference in metadata.get("ownerReferences") or ():
         if reference.get("controller"):

@@ -16,7 +16,8 @@ from azext_seccomp.cluster.interface import PODS, JsonObject, Kube, Resource
 from azext_seccomp.cluster.text import printable
 from azext_seccomp.errors import NotFound, SeccompError, ServerFault
 from azext_seccomp.workload.change import FormerWorkload, is_switched
-from azext_seccomp.workload.pod_status import statuses, trouble
+from azext_seccomp.workload.owner import controller
+from azext_seccomp.workload.pod_status import FINISHED, phase, statuses, trouble
 
 Status = Literal["rolling", "troubled", "done", "stuck"]
 
@@ -36,7 +37,7 @@ class Rollout:
 
 def advance(kube: Kube, former: FormerWorkload, *, switched: bool) -> Rollout:
     """Look at a workload, and do what no controller does: replace the pods of a ReplicaSet, and on the way back those
-    pods of a StatefulSet that cannot start, for which its controller would wait for ever.
+    that cannot start, for which a StatefulSet or a budget would wait for ever.
 
     :param switched: on the way to the audit profiles; else on the way back.
     :raises NotFound: it is gone.
@@ -47,10 +48,10 @@ def advance(kube: Kube, former: FormerWorkload, *, switched: bool) -> Rollout:
         return Rollout("stuck", "somebody else has changed its template")
     pods = _pods(kube, former, body)
     old = [pod for pod in pods if is_switched(_as_workload(pod), former) != switched]
+    if not switched and former.kind in ("StatefulSet", "ReplicaSet") and _delete_unready(kube, old):
+        return Rollout("rolling")
     if former.kind == "ReplicaSet":
         return _replace_pods(kube, body, pods, old)
-    if not switched and former.kind == "StatefulSet":
-        _delete_unready(kube, old)
     if _SETTLED[former.kind](body) and not old:
         return Rollout("done")
     given_up = _condition(body, "Progressing", "False")
@@ -109,9 +110,31 @@ def _condition(body: Mapping[str, Any], kind: str, status: str) -> str:
 
 
 def _pods(kube: Kube, former: FormerWorkload, body: Mapping[str, Any]) -> list[JsonObject]:
-    """Those that its selector selects, without those that are being deleted: their containers never start again."""
+    """Its own, without those that are being deleted or have ended (an evicted one stays for days): their containers
+    never start again. A selector may select pods of others too, which are none of our business.
+    """
     selected = kube.list(PODS.path(former.namespace), labels=selector_of(body["spec"].get("selector") or {}))
-    return [pod for pod in selected if "deletionTimestamp" not in pod["metadata"] and isinstance(pod.get("spec"), dict)]
+    return [
+        pod
+        for pod in selected
+        if _is_own(pod, former)
+        and "deletionTimestamp" not in pod["metadata"]
+        and phase(pod) not in FINISHED
+        and isinstance(pod.get("spec"), dict)
+    ]
+
+
+def _is_own(pod: Mapping[str, Any], former: FormerWorkload) -> bool:
+    above = controller(pod["metadata"])
+    if above is None:
+        return False
+    kind, name, uid = above
+    if former.kind != "Deployment":
+        return bool(uid == former.uid)
+    # The Deployment controller names ReplicaSets after the Deployment and the hash of the template (pkg/controller/
+    # deployment/sync.go, getNewReplicaSet), and "web" may select the pods of "web-canary".
+    revision = (pod["metadata"].get("labels") or {}).get("pod-template-hash", "")
+    return (kind, name) == ("ReplicaSet", f"{former.name}-{revision}")
 
 
 def selector_of(selector: Mapping[str, Any]) -> str:
@@ -181,12 +204,14 @@ def _replace_pods(
     return Rollout("troubled", printable(stuck, _DETAIL)) if stuck else Rollout("rolling")
 
 
-def _delete_unready(kube: Kube, old: Sequence[JsonObject]) -> None:
-    # Kubernetes, StatefulSet, "forced rollback": a pod that never becomes ready blocks every further rolling update.
-    for pod in old:
-        if not _is_ready(pod):
-            metadata = pod["metadata"]
-            kube.delete(PODS.path(metadata["namespace"], metadata["name"]), uid=metadata["uid"])
+def _delete_unready(kube: Kube, old: Sequence[JsonObject]) -> bool:
+    """Whether there were any. Kubernetes, StatefulSet, "forced rollback": a pod that never becomes ready blocks every
+    further rolling update; and a budget refuses to evict one as long as too few others are healthy.
+    """
+    unready = [pod["metadata"] for pod in old if not _is_ready(pod)]
+    for metadata in unready:
+        kube.delete(PODS.path(metadata["namespace"], metadata["name"]), uid=metadata["uid"])
+    return bool(unready)
 
 
 def _evict(kube: Kube, pod: JsonObject) -> str:

@@ -79,6 +79,9 @@ def restore(kube: Kube, former: FormerWorkload, session: str) -> Restored:
         return Restored("absent", "it was deleted")
     except _Replaced:
         return Restored("replaced", "it was deleted, and another one has its name")
+    if done[-1].left:
+        named = ", ".join(printable(name, 80) for name in done[-1].left)
+        return Restored("failed", f"{named} names a profile of the audit without being known to it: change it by hand")
     foreign = ", ".join(printable(name, 80) for name in done[-1].foreign)
     detail = f"somebody else has changed the seccompProfile of {foreign}, which is left as it is" if foreign else ""
     return Restored("restored" if done[-1].changed else "untouched", detail)

@@ -72,11 +72,13 @@ class Controllers(FakeCluster):
         name, template = _name(found), found["spec"]["template"]
         for pod in self.pods(name):
             self.delete(PODS.path("shop", _name(pod)))
-        owner = {"kind": "Deployment", "name": name, "uid": found["metadata"]["uid"], "controller": True}
+        # By way of a ReplicaSet, which is called after the Deployment and the hash of the template.
+        revision = str(found["metadata"]["resourceVersion"])
+        owner = {"kind": "ReplicaSet", "name": f"{name}-{revision}", "uid": f"uid-rs-{revision}", "controller": True}
         metadata = {
-            "name": f"{name}-{found['metadata']['resourceVersion']}",
+            "name": f"{name}-{revision}",
             "namespace": "shop",
-            "labels": template["metadata"]["labels"],
+            "labels": {**template["metadata"]["labels"], "pod-template-hash": revision},
             "ownerReferences": [owner],
         }
         stuck = self.stuck.get(name, "") if "aks-seccomp" in str(template) else ""

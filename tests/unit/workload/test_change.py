@@ -13,6 +13,7 @@ from azext_seccomp.cluster.interface import JsonObject
 from azext_seccomp.errors import InvalidInput
 from azext_seccomp.workload.change import (
     ANNOTATION,
+    FormerContainer,
     FormerWorkload,
     is_switched,
     obstacles,
@@ -168,7 +169,30 @@ def test_an_empty_context_is_an_empty_context_again() -> None:
 def test_the_annotation_of_another_session_stays() -> None:
     plan, changed = _switch(workload())
     changed["metadata"]["annotations"][ANNOTATION] = "sother"
-    assert restored(changed, plan, SESSION).body["metadata"]["annotations"] == {ANNOTATION: "sother"}
+    assert restored(changed, plan, SESSION) == (changed, False, (), ("app",))
+
+
+def test_a_container_made_from_a_switched_one_is_named() -> None:
+    plan, changed = _switch(workload())
+    containers = changed["spec"]["template"]["spec"]["containers"]
+    containers.append({**copy.deepcopy(containers[0]), "name": "twin"})
+    assert restored(changed, plan, SESSION).left == ("twin",)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["profiles/prod.json", "aks-seccomp/prod.json", "aks-seccomp/audit/sother/0.json", f"aks-seccomp/audit/{SESSION}/",
+     f"aks-seccomp/audit/{SESSION}/../sother/0.json"],
+)  # fmt: skip
+def test_a_journal_cannot_have_a_profile_taken_away_that_is_not_the_session_s(path: str) -> None:
+    real = {"type": "Localhost", "localhostProfile": path}
+    body = workload("Deployment", "web", container(securityContext={"seccompProfile": real}))
+    one = FormerContainer("containers", "app", {"type": "Unconfined"}, True, path)
+    forged = msgspec.structs.replace(former(body), containers=(one,))
+    assert not restored(body, forged, SESSION).changed, "it does not even carry the annotation"
+    body["metadata"]["annotations"] = {ANNOTATION: SESSION}
+    with pytest.raises(InvalidInput):
+        restored(body, forged, SESSION)
 
 
 @pytest.mark.parametrize(

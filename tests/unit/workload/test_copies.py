@@ -53,6 +53,15 @@ def test_a_pod_loses_what_the_server_gave_it() -> None:
     assert made["spec"] == {"containers": [container(image="i:1")], "hostname": "h"}
 
 
+def test_where_a_pod_may_run_and_which_secrets_it_reads_stays() -> None:
+    pod = workload("Pod", "web", container(volumeMounts=[{"name": "git-token-1", "mountPath": "/git"}]))
+    pod["spec"] |= {
+        "tolerations": [{"key": "kubernetes.azure.com/scalesetpriority", "operator": "Exists"}],
+        "volumes": [{"name": "git-token-1", "secret": {"secretName": "git"}}],
+    }
+    assert copied(pod)["spec"] == pod["spec"]
+
+
 def _mount(name: str) -> dict[str, Any]:
     return {"name": name, "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount", "readOnly": True}
 

@@ -130,6 +130,30 @@ def test_a_pod_that_is_being_deleted_is_not_waited_for() -> None:
     assert stage.look() == Rollout("done")
 
 
+@pytest.mark.parametrize("phase", ["Failed", "Succeeded"])
+def test_a_pod_that_has_ended_is_not_waited_for(phase: str) -> None:
+    stage = Stage()
+    stage.pod("web-1", audited=True)
+    stage.pod("evicted", audited=False, status={"phase": phase, "reason": "Evicted"})
+    assert stage.look() == Rollout("done")
+
+
+@pytest.mark.parametrize("back", [False, True])
+@pytest.mark.parametrize("kind", ["Deployment", "StatefulSet", "DaemonSet", "ReplicaSet"])
+def test_pods_of_others_that_the_selector_selects_are_let_alone(kind: str, back: bool) -> None:
+    stage = Stage(kind, back=back)
+    stage.pod("web-1", audited=not back)
+    other = stage.after if back else stage.before
+    stranger = {
+        "kind": "Pod", "spec": other["spec"]["template"]["spec"],
+        "metadata": {"name": "canary", "namespace": "shop", "labels": {"app": "web", "pod-template-hash": "h1"}},
+    }  # fmt: skip
+    stage.kube.add(PODS.path("shop", "canary"), owned_by(stranger, "ReplicaSet", "web-canary-h1", "uid-else"))
+    stage.kube.add(PODS.path("shop", "bare"), {**stranger, "metadata": {**stranger["metadata"], "name": "bare"}})
+    assert stage.look() == Rollout("done")
+    assert stage.pods() == ["bare", "canary", "web-1"]
+
+
 @pytest.mark.parametrize("reason", ["CreateContainerConfigError", "CreateContainerError", "ImagePullBackOff"])
 def test_the_words_of_a_pod_that_does_not_start(reason: str) -> None:
     stage = Stage(availableReplicas=0)
@@ -244,8 +268,10 @@ def test_a_budget_that_allows_no_disruption_now_is_told() -> None:
     assert stage.look() == Rollout("rolling")
 
 
-def test_pods_of_a_stateful_set_that_cannot_start_do_not_block_the_way_back() -> None:
-    stage = Stage("StatefulSet", back=True, readyReplicas=1, currentRevision="a")
+@pytest.mark.parametrize("kind", ["StatefulSet", "ReplicaSet"])
+def test_pods_that_cannot_start_do_not_block_the_way_back(kind: str) -> None:
+    stage = Stage(kind, back=True, replicas=3)
+    stage.kube.budget = "Cannot evict pod as it would violate the pod's disruption budget."
     stage.pod("web-0", audited=False)
     stage.pod("web-1", audited=True)
     stage.pod("web-2", audited=True, status=waiting("CreateContainerError"))

@@ -133,6 +133,16 @@ def test_what_somebody_else_has_set_meanwhile_is_named() -> None:
     assert "of b," in detail
 
 
+def test_one_whose_mark_was_taken_away_is_not_touched_and_not_passed_over() -> None:
+    kube, plan = stored(workload())
+    switch(kube, plan, SESSION)
+    kube.patch(plan.path, {"metadata": {"annotations": {ANNOTATION: None}}})
+    status, detail = restore(kube, plan, SESSION)
+    assert status == "failed"
+    assert "app" in detail
+    assert is_switched(kube.get(plan.path), plan)
+
+
 def _lost_answer(kube: FakeKube, plan: FormerWorkload, *, carried_out: bool) -> None:
     def refuse(request: Request) -> SeccompError | None:
         if request.verb != "replace":
