@@ -49,6 +49,7 @@ def undo(
     """
     progress = progress or Silent()
     removals = restore_all(kube, journal.workloads, journal.session, progress)
+    back = bool(journal.workloads) and not any(one.status == "failed" for one in removals)
     if journal.objects:
         progress.step("Removing the objects that were made")
         removed = [_remove_object(kube, journal.session, one) for one in reversed(journal.objects)]
@@ -57,6 +58,8 @@ def undo(
         removals += removed
     progress.step("Removing the pods")
     remove_own_pods(kube, journal.session)
+    if back:
+        _await_unused(kube, journal, nodes)
     removals += _remove_files(kube, journal, nodes, installer_image or journal.installer_image, progress)
     if not any(one.status == "failed" for one in removals):
         journals.delete(kube, journal.session)
@@ -131,8 +134,6 @@ def _remove_files(kube: Kube, journal: Journal, nodes: Sequence[Node], image: st
         return []  # the nodes are gone, and their disks with them
     try:
         paths = [own_path(path) for path in journal.files]
-        if journal.workloads:
-            _await_unused(kube, paths, there)
         kept = _needed(kube, journal.session, paths, there)
         removals = [Removal("File", path, "kept", why) for path, why in kept.items()]
         unused = [path for path in paths if path not in kept]
@@ -148,11 +149,15 @@ def _remove_files(kube: Kube, journal: Journal, nodes: Sequence[Node], image: st
     return removals + [_failed_file(path, reason, node.name) for node, reason in chosen.skipped for path in unused]
 
 
-def _await_unused(kube: Kube, paths: Sequence[str], nodes: Sequence[Node]) -> None:
-    """The pods that a workload had under the audit profile end after those that it has again have begun."""
+def _await_unused(kube: Kube, journal: Journal, nodes: Sequence[Node]) -> None:
+    """The pods that workloads had under the audit profile end after those that they have again have begun. Whoever may
+    not look does without: whether a file can go is judged later.
+    """
+    there = [node for node in nodes if node.name in journal.nodes]
     deadline = time.monotonic() + _PODS_GONE_SECONDS
-    while _pods_by_file(kube, paths, nodes) and time.monotonic() < deadline:
-        time.sleep(_POLL_SECONDS * 10)
+    with suppress(SeccompError):
+        while _pods_by_file(kube, journal.files, there) and time.monotonic() < deadline:
+            time.sleep(_POLL_SECONDS * 10)
 
 
 def _file_removal(one: NodeOutcome) -> Removal:

@@ -58,12 +58,22 @@ def trouble(pod: Mapping[str, Any], containers: Collection[str]) -> str:
     """Why one of these containers does not run, in the words of the kubelet or the scheduler; empty when nothing is
     wrong.
     """
+    return unstarted(pod, containers) or unscheduled(pod)
+
+
+def unstarted(pod: Mapping[str, Any], containers: Collection[str]) -> str:
+    """Why the kubelet does not start one of these containers, in its words."""
     for status in statuses(pod):
         state = status.get("state") or {}
         told = state.get("waiting") or state.get("terminated") or {}
         if status.get("name") in containers and told.get("reason") in _NOT_STARTED:
             words = f"container {status['name']}: {told['reason']}: {told.get('message') or ''}"
             return printable(words.rstrip(": "), _DETAIL)
+    return ""
+
+
+def unscheduled(pod: Mapping[str, Any]) -> str:
+    """Why the pod has no node yet, in the words of the scheduler. A cluster autoscaler may be about to add one."""
     for condition in (pod.get("status") or {}).get("conditions") or ():
         if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
             return printable(f"{condition.get('reason')}: {condition.get('message')}", _DETAIL)

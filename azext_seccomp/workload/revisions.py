@@ -23,19 +23,35 @@ _HISTORIES = {
 }
 
 
+def in_history(kube: Kube, former: FormerWorkload) -> bool:
+    """Whether a revision of the workload names its audit profiles, so that pods of it may still be there. True for
+    kinds without a history.
+
+    :raises SeccompError: they cannot be listed.
+    """
+    return former.kind not in _HISTORIES or any(_of_audit(kube, former))
+
+
 def forget_revisions(kube: Kube, former: FormerWorkload) -> None:
     """Delete the revisions of the workload that name its audit profiles and have no pods.
 
     :raises SeccompError: they cannot be listed or deleted.
     """
+    for found in _of_audit(kube, former):
+        if _has_no_pods(found):
+            metadata = found["metadata"]
+            path = _HISTORIES[former.kind].path(former.namespace, metadata["name"])
+            kube.delete(path, uid=str(metadata["uid"]))
+
+
+def _of_audit(kube: Kube, former: FormerWorkload) -> Iterator[JsonObject]:
     resource = _HISTORIES.get(former.kind)
     if resource is None:
         return
     paths = {one.path for one in former.containers}
     for found in kube.list(resource.path(former.namespace)):
-        metadata = found["metadata"]
-        if _owned(metadata, former.uid) and _has_no_pods(found) and paths.intersection(_profiles(found)):
-            kube.delete(resource.path(former.namespace, metadata["name"]), uid=str(metadata["uid"]))
+        if _owned(found["metadata"], former.uid) and paths.intersection(_profiles(found)):
+            yield found
 
 
 def _owned(metadata: Mapping[str, Any], uid: str) -> bool:

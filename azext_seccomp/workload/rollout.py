@@ -17,7 +17,7 @@ from azext_seccomp.cluster.text import printable
 from azext_seccomp.errors import NotFound, SeccompError, ServerFault
 from azext_seccomp.workload.change import FormerWorkload, is_switched
 from azext_seccomp.workload.owner import controller
-from azext_seccomp.workload.pod_status import FINISHED, phase, statuses, trouble
+from azext_seccomp.workload.pod_status import FINISHED, phase, statuses, unscheduled, unstarted
 
 Status = Literal["rolling", "troubled", "done", "stuck"]
 
@@ -57,8 +57,9 @@ def advance(kube: Kube, former: FormerWorkload, *, switched: bool) -> Rollout:
     given_up = _condition(body, "Progressing", "False")
     if given_up:
         return Rollout("stuck", given_up)
-    why = _why(kube, former, body, [pod for pod in pods if pod not in old])
-    return Rollout("troubled", why) if why else Rollout("rolling")
+    new = [pod for pod in pods if pod not in old]
+    why = _why(kube, former, body, new)
+    return Rollout("troubled", why) if why else Rollout("rolling", _said(new, unscheduled))
 
 
 def _deployment_settled(body: Mapping[str, Any]) -> bool:
@@ -160,11 +161,17 @@ def _as_workload(pod: JsonObject) -> JsonObject:
 def _why(kube: Kube, former: FormerWorkload, body: Mapping[str, Any], new: Sequence[JsonObject]) -> str:
     """What keeps it, as far as anything tells."""
     names = {one.name for one in former.containers}
-    for pod in new:
-        told = trouble(pod, names) or _crash(pod)
+    told = _said(new, lambda pod: unstarted(pod, names) or _crash(pod))
+    return told or _condition(body, "ReplicaFailure", "True") or ("" if new else _event(kube, former))
+
+
+def _said(pods: Sequence[JsonObject], of: Callable[[JsonObject], str]) -> str:
+    """What there is to say of the first pod of which there is something to say."""
+    for pod in pods:
+        told = of(pod)
         if told:
             return printable(f"pod {pod['metadata']['name']}: {told}", _DETAIL)
-    return _condition(body, "ReplicaFailure", "True") or ("" if new else _event(kube, former))
+    return ""
 
 
 def _crash(pod: Mapping[str, Any]) -> str:
@@ -200,8 +207,9 @@ def _replace_pods(
     if old and len(pods) >= _wanted(body) and all(pod in ready or pod in old for pod in pods):
         refused = _evict(kube, old[0])
         return Rollout("troubled", refused) if refused else Rollout("rolling")
-    stuck = next(filter(None, (_crash(pod) or trouble(pod, _names(pod)) for pod in pods if pod not in old)), "")
-    return Rollout("troubled", printable(stuck, _DETAIL)) if stuck else Rollout("rolling")
+    new = [pod for pod in pods if pod not in old]
+    stuck = _said(new, lambda pod: unstarted(pod, _names(pod)) or _crash(pod))
+    return Rollout("troubled", stuck) if stuck else Rollout("rolling", _said(new, unscheduled))
 
 
 def _delete_unready(kube: Kube, old: Sequence[JsonObject]) -> bool:
