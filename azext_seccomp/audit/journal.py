@@ -15,7 +15,7 @@ import msgspec
 from azext_seccomp.cluster.interface import CONFIG_MAPS, JsonObject, Kube, Resource
 from azext_seccomp.cluster.namespace import NAMESPACE, SESSION_LABEL, labels, selector, while_it_lasts
 from azext_seccomp.cluster.text import printable
-from azext_seccomp.errors import Conflict, InvalidInput
+from azext_seccomp.errors import Conflict, InvalidInput, NotFound
 from azext_seccomp.workload.change import FormerWorkload
 
 ROLE = "journal"
@@ -90,12 +90,21 @@ def write(kube: Kube, journal: Journal) -> None:
     }
     try:
         while_it_lasts(kube, partial(kube.create, CONFIG_MAPS.path(NAMESPACE), body))
-    except Conflict as error:
-        raise Conflict(
-            f"There is a session {journal.session} already, under way or left by a run that was killed.",
-            why=str(error),
-            fix="Give another name with --session, or remove what is left of it with az aks seccomp cleanup.",
-        ) from None
+    except Conflict:
+        raise _taken(journal.session) from None
+
+
+def require_unused(kube: Kube, session: str) -> None:
+    """Refuse the name of a session that there is, before anything else gets in the way of it.
+
+    :raises Conflict: there is a journal of that name.
+    :raises SeccompError: the server refuses or cannot be reached.
+    """
+    try:
+        kube.get(_path(session))
+    except NotFound:
+        return
+    raise _taken(session)
 
 
 def update(kube: Kube, journal: Journal) -> None:
@@ -141,6 +150,13 @@ def seconds_since_renewal(found: JsonObject) -> float | None:
         return time.time() - float((found["metadata"].get("annotations") or {}).get(_RENEWED, ""))
     except ValueError:
         return None
+
+
+def _taken(session: str) -> Conflict:
+    return Conflict(
+        f"There is a session {session} already, under way or left by a run that was killed.",
+        fix="Give another name with --session, or remove what is left of it with az aks seccomp cleanup.",
+    )
 
 
 def _name(session: str) -> str:

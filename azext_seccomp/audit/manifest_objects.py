@@ -3,21 +3,19 @@
 # --------------------------------------------------------------------------------------------
 """Applies the audited copy of a manifest, object by object."""
 
-import time
 from collections.abc import Sequence
+from functools import partial
 
 from azext_seccomp.audit.journal import JournalObject
-from azext_seccomp.cluster.interface import JsonObject, Kube
+from azext_seccomp.cluster.interface import Kube
+from azext_seccomp.cluster.namespace import once_there_is_an_account
 from azext_seccomp.cluster.preflight import ask
-from azext_seccomp.errors import Conflict, Forbidden
+from azext_seccomp.errors import Conflict
 from azext_seccomp.progress import Progress
 from azext_seccomp.workload.manifest import ManifestObject, audited_copy
 from azext_seccomp.workload.templates import PathOf
 
 _ENDING_KINDS = frozenset({"Pod", "Job"})
-_NO_ACCOUNT = "error looking up service account"  # apiserver, plugin/pkg/admission/serviceaccount
-_ACCOUNT_SECONDS = 15.0
-_POLL_SECONDS = 0.3
 
 
 def planned(objects: Sequence[ManifestObject]) -> tuple[JournalObject, ...]:
@@ -50,24 +48,13 @@ def create(
     for number, one in enumerate(objects):
         progress.step("Applying the manifest", number, len(objects))
         try:
-            created = _create(kube, one, audited_copy(one, session, path_of))
+            body = audited_copy(one, session, path_of)
+            created = once_there_is_an_account(partial(kube.create, one.collection, body))
         except Conflict as error:
             raise Conflict(f"{one.label} has just been created by somebody else.", why=str(error)) from None
         uid = str(created["metadata"].get("uid", ""))
         made.append(JournalObject(*one.resource, namespace=one.namespace, name=one.name, uid=uid))
     return tuple(made)
-
-
-def _create(kube: Kube, one: ManifestObject, body: JsonObject) -> JsonObject:
-    """A namespace that was just made has no service account yet, and the API server waits for it a second only."""
-    deadline = time.monotonic() + _ACCOUNT_SECONDS
-    while True:
-        try:
-            return kube.create(one.collection, body)
-        except Forbidden as error:
-            if _NO_ACCOUNT not in error.why or time.monotonic() >= deadline:
-                raise
-            time.sleep(_POLL_SECONDS)
 
 
 def pods_that_end(objects: Sequence[ManifestObject]) -> int | None:

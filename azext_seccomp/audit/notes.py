@@ -65,8 +65,8 @@ def _left(removals: Sequence[Removal], cluster: Cluster) -> list[str]:
             said.append(f"{one.name} stays on the nodes: {one.detail}. Remove it later: {command}")
         elif one.status == "kept":
             said.append(f"{one.kind} {one.name} stays: {one.detail}.")
-        elif one.status == "restored" and one.detail:
-            said.append(f"{one.kind} {one.name}: {one.detail}.")
+        elif one.status in ("restored", "absent") and one.kind != "File" and one.detail:
+            said.append(f"{one.kind} {one.name}: {one.detail.removesuffix('.')}.")
     failed = [one for one in removals if one.status == "failed"]
     if failed:
         named = "; ".join(

@@ -15,7 +15,7 @@ from azext_seccomp.cluster.text import printable
 from azext_seccomp.errors import SeccompError
 from azext_seccomp.progress import Progress
 from azext_seccomp.workload.change import FormerWorkload
-from azext_seccomp.workload.revisions import forget_revisions
+from azext_seccomp.workload.revisions import forget_revisions, in_history
 from azext_seccomp.workload.switching import Restored, restore
 
 _STATUSES: dict[str, RemovalStatus] = {
@@ -41,7 +41,7 @@ def restore_all(kube: Kube, workloads: Sequence[FormerWorkload], session: str, p
 
     wait_rolled_out(
         kube,
-        [one for one, result in results if result.status == "restored"],
+        [one for one, result in results if _may_have_pods(kube, one, result)],
         settled,
         switched=False,
         pump=time.sleep,
@@ -64,6 +64,18 @@ def put_back(kube: Kube, one: FormerWorkload, session: str) -> Restored:
         return restore(kube, one, session)
     except SeccompError as error:
         return Restored("failed", str(error))
+
+
+def _may_have_pods(kube: Kube, one: FormerWorkload, result: Restored) -> bool:
+    """Whether pods under the audit profile may be left. Also of one that has its template already: it was put back when
+    its rollout got stuck, or by a run that was killed then.
+    """
+    if result.status != "untouched":
+        return result.status == "restored"
+    try:
+        return in_history(kube, one)
+    except SeccompError:
+        return True
 
 
 def _forget(kube: Kube, one: FormerWorkload) -> str:

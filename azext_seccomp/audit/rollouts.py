@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 
 from azext_seccomp.audit.exercise import Pump
 from azext_seccomp.cluster.interface import Kube
-from azext_seccomp.errors import NotFound, SeccompError
+from azext_seccomp.errors import Forbidden, NotFound, SeccompError
 from azext_seccomp.progress import Progress
 from azext_seccomp.workload.change import FormerWorkload
 from azext_seccomp.workload.rollout import Rollout, advance
@@ -64,10 +64,14 @@ def wait_rolled_out(
 
 
 def _look(kube: Kube, one: FormerWorkload, *, switched: bool) -> Rollout:
-    """One that cannot be looked at is looked at again: a restart of the API server is no verdict on a workload."""
+    """One that cannot be looked at is looked at again: a restart of the API server is no verdict on a workload. What is
+    forbidden (an eviction, by RBAC or a policy) mostly stays so.
+    """
     try:
         return advance(kube, one, switched=switched)
     except NotFound:
         return Rollout("stuck", "it was deleted")
+    except Forbidden as error:
+        return Rollout("troubled", str(error))
     except SeccompError as error:
         return Rollout("rolling", str(error))

@@ -83,6 +83,7 @@ class AuditSession:
         ]
         for text in self._unfinished:
             self._listener.notice(text)
+        journals.require_unused(self._kube, self._session)
         exercise = self._exercise()
         self._profiles = self._profile_set(chosen.usable, exercise)
         exercise.prepare(self._profiles)

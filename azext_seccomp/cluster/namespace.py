@@ -25,6 +25,9 @@ _ROOT_CERTIFICATES = (
     "kube-root-ca.crt"  # published into every namespace by the controller manager since Kubernetes 1.20
 )
 _TERMINATING_SECONDS = 60.0
+_NO_ACCOUNT = "error looking up service account"  # Kubernetes, plugin/pkg/admission/serviceaccount
+_ACCOUNT_SECONDS = 15.0
+_ACCOUNT_POLL_SECONDS = 0.3
 _SESSION = re.compile(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?", re.ASCII)  # a part of names that may have 63 characters
 
 T = TypeVar("T")
@@ -99,14 +102,28 @@ def while_it_lasts(kube: Kube, action: Callable[[], T]) -> T:
     The end of another session takes the namespace away when it is empty, and that of this session may be empty still.
     """
     try:
-        return action()
+        return once_there_is_an_account(action)
     except WrongState:  # it is being deleted
         pass
     except NotFound as error:
         if f'namespaces "{NAMESPACE}" not found' not in error.why:
             raise
     ensure_namespace(kube)
-    return action()
+    return once_there_is_an_account(action)
+
+
+def once_there_is_an_account(action: Callable[[], T]) -> T:
+    """Do something that makes pods in a namespace that may just have been made: it has no service account yet, and the
+    API server waits for that a second only.
+    """
+    deadline = time.monotonic() + _ACCOUNT_SECONDS
+    while True:
+        try:
+            return action()
+        except Forbidden as error:
+            if _NO_ACCOUNT not in error.why or time.monotonic() >= deadline:
+                raise
+            time.sleep(_ACCOUNT_POLL_SECONDS)
 
 
 def release_namespace(kube: Kube) -> bool:

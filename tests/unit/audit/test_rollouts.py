@@ -1,0 +1,171 @@
+# --------------------------------------------------------------------------------------------
+# Copyright (c) the az-aks-seccomp authors. Licensed under the MIT License.
+# --------------------------------------------------------------------------------------------
+"""Waiting for rollouts: what ends it, what does not, and what is told of each workload."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from azext_seccomp.audit.rollouts import wait_rolled_out
+from azext_seccomp.errors import Forbidden, SeccompError, ServerFault, Unreachable
+from azext_seccomp.progress import Silent
+from azext_seccomp.workload.change import FormerWorkload, plan_change
+from azext_seccomp.workload.find import find
+from azext_seccomp.workload.reference import parse_reference
+from azext_seccomp.workload.switching import switch
+from tests.unit.audit.controllers import DEPLOYMENTS, Controllers, deployment
+from tests.unit.fakes import Request
+
+SESSION = "saaaaaaaaaa"
+ROLLING = {"replicas": 1, "updatedReplicas": 1, "availableReplicas": 0}
+DONE = {**ROLLING, "availableReplicas": 1}
+
+
+class Clock:
+    """Time that only passes while somebody waits; ``then`` happens at some seconds."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 1000.0
+        self.began = self.now
+        self.then: dict[int, Callable[[], object]] = {}
+        monkeypatch.setattr("azext_seccomp.audit.rollouts.time.monotonic", lambda: self.now)
+
+    @property
+    def passed(self) -> int:
+        return round(self.now - self.began)
+
+    def pump(self, seconds: float) -> None:
+        self.now += seconds
+        self.then.pop(self.passed, lambda: None)()
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    return Clock(monkeypatch)
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Controllers:
+    return Controllers(tmp_path)
+
+
+def switched(cluster: Controllers, *names: str, stuck: str = "") -> list[FormerWorkload]:
+    """Deployments that have just got the audit profile."""
+    formers = []
+    for name in names:
+        cluster.deploy(deployment(name))
+        if stuck:
+            cluster.stuck[name] = stuck
+        (candidate,) = find(
+            cluster, [parse_reference(f"deploy/{name}")], namespace="shop", labels="", include_system=False
+        )
+        formers.append(plan_change(candidate, lambda _: f"aks-seccomp/audit/{SESSION}/0123456789abcdef.json"))
+        switch(cluster, formers[-1], SESSION)
+    return formers
+
+
+def path(name: str = "web") -> str:
+    return DEPLOYMENTS.path("shop", name)
+
+
+def told(
+    cluster: Controllers, clock: Clock, formers: list[FormerWorkload], *, seconds: float = 300, stop: bool = False
+) -> dict[str, str]:
+    """What is told of each, by its name."""
+    said: dict[str, str] = {}
+    ended = threading.Event()
+    if stop:
+        clock.then[3] = ended.set
+    wait_rolled_out(
+        cluster,
+        formers,
+        lambda one, why: said.update({one.name: why}),
+        switched=True,
+        pump=clock.pump,
+        stop=ended,
+        progress=Silent(),
+        seconds=seconds,
+    )
+    return said
+
+
+def test_those_that_are_done_are_told_of_while_others_are_under_way(cluster: Controllers, clock: Clock) -> None:
+    formers = switched(cluster, "web", "slow")
+    cluster.set_status(path("slow"), ROLLING)
+    clock.then[100] = lambda: cluster.set_status(path("slow"), DONE)
+    assert told(cluster, clock, formers) == {"web": "", "slow": ""}
+    assert clock.passed == 100
+
+
+def test_the_deadline_of_one_that_shows_no_trouble(cluster: Controllers, clock: Clock) -> None:
+    formers = switched(cluster, "web")
+    cluster.set_status(path(), ROLLING)
+    assert told(cluster, clock, formers, seconds=90) == {"web": "its pods are not all ready after 90 s"}
+    assert clock.passed == 90
+
+
+def test_trouble_is_given_some_seconds(cluster: Controllers, clock: Clock) -> None:
+    formers = switched(cluster, "web", stuck="no space left")
+    (why,) = told(cluster, clock, formers).values()
+    assert "no space left" in why
+    assert clock.passed == 20
+
+
+def test_trouble_that_passes_is_none(cluster: Controllers, clock: Clock) -> None:
+    formers = switched(cluster, "web", stuck="no space left")
+
+    def heal() -> None:
+        cluster.stuck.clear()
+        cluster.replace(path(), cluster.get(path()))
+
+    clock.then[15] = heal
+    assert told(cluster, clock, formers) == {"web": ""}
+
+
+@pytest.mark.parametrize("error", [Unreachable("Connection refused."), ServerFault("etcd has no leader.")])
+def test_an_api_server_that_fails_for_a_while_is_no_verdict_on_a_workload(
+    cluster: Controllers, clock: Clock, error: SeccompError
+) -> None:
+    formers = switched(cluster, "web")
+    cluster.refuse = lambda _: error
+
+    def again() -> None:
+        cluster.refuse = lambda _: None
+
+    clock.then[60] = again
+    assert told(cluster, clock, formers) == {"web": ""}
+    assert clock.passed == 60, "longer than trouble may last"
+
+
+def test_an_api_server_that_never_comes_back_is_told_of(cluster: Controllers, clock: Clock) -> None:
+    formers = switched(cluster, "web")
+    cluster.refuse = lambda _: Unreachable("Connection refused.")
+    assert told(cluster, clock, formers, seconds=90) == {"web": "Connection refused."}
+
+
+def test_what_is_forbidden_does_not_take_until_the_deadline(cluster: Controllers, clock: Clock) -> None:
+    """RBAC after a restart of the API server forbids everything for a moment, too."""
+    formers = switched(cluster, "web")
+
+    def refuse(request: Request) -> SeccompError | None:
+        return Forbidden("You may not create pods/eviction.") if "/pods" in request.path else None
+
+    cluster.refuse = refuse
+    assert told(cluster, clock, formers) == {"web": "You may not create pods/eviction."}
+    assert clock.passed == 20
+
+
+def test_one_that_is_deleted(cluster: Controllers, clock: Clock) -> None:
+    formers = switched(cluster, "web")
+    cluster.undeploy()
+    assert told(cluster, clock, formers) == {"web": "it was deleted"}
+
+
+def test_an_early_end_tells_nothing_of_those_under_way(cluster: Controllers, clock: Clock) -> None:
+    formers = switched(cluster, "web", "slow")
+    cluster.set_status(path("slow"), ROLLING)
+    assert told(cluster, clock, formers, stop=True) == {"web": ""}
+    assert clock.passed == 3
