@@ -196,3 +196,10 @@ def test_a_thousand_nodes_share_a_handful_of_contents() -> None:
     profiles = made(DEFAULT, ADMIN, nodes=nodes)
     files = [one for node in nodes for one in profiles.files_on(node)]
     assert (len(files), len({id(one.content) for one in files}), len(profiles.rows())) == (2000, 8, 8)
+
+
+def test_audits_of_one_profile_share_a_path_only_where_they_share_a_directory() -> None:
+    one, same, other = (made(DEFAULT, directory=directory) for directory in ("audit/s1", "audit/s1", "audit/s2"))
+    assert one.paths == same.paths
+    assert not one.paths & other.paths
+    assert {path.rpartition("/")[2] for path in one.paths} == {path.rpartition("/")[2] for path in other.paths}

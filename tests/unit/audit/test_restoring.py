@@ -1,0 +1,146 @@
+# --------------------------------------------------------------------------------------------
+# Copyright (c) the az-aks-seccomp authors. Licensed under the MIT License.
+# --------------------------------------------------------------------------------------------
+"""The way back of all workloads of a session: what is waited for, tidied up and said."""
+
+from pathlib import Path
+
+import pytest
+
+from azext_seccomp.audit.removal import Removal
+from azext_seccomp.audit.restoring import put_back, restore_all
+from azext_seccomp.cluster.interface import JsonObject
+from azext_seccomp.errors import Forbidden, SeccompError
+from azext_seccomp.progress import Silent
+from azext_seccomp.workload.change import FormerWorkload, plan_change
+from azext_seccomp.workload.find import find
+from azext_seccomp.workload.reference import parse_reference
+from azext_seccomp.workload.switching import switch
+from tests.unit.audit.controllers import DEPLOYMENTS, REPLICA_SETS, Controllers, deployment
+from tests.unit.fakes import Request
+
+SESSION = "saaaaaaaaaa"
+WEB = DEPLOYMENTS.path("shop", "web")
+ROLLING = {"replicas": 1, "updatedReplicas": 1, "availableReplicas": 0}
+DONE = {**ROLLING, "availableReplicas": 1}
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("azext_seccomp.audit.rollouts._POLL_SECONDS", 0.01)
+    monkeypatch.setattr("azext_seccomp.audit.rollouts._TROUBLE_SECONDS", 0.2)
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Controllers:
+    return Controllers(tmp_path)
+
+
+def switched(cluster: Controllers) -> FormerWorkload:
+    """``web`` under its audit profile, with the ReplicaSet that its controller makes for that."""
+    cluster.deploy(deployment())
+    (candidate,) = find(cluster, [parse_reference("deploy/web")], namespace="shop", labels="", include_system=False)
+    former = plan_change(candidate, lambda _: f"aks-seccomp/audit/{SESSION}/0123456789abcdef.json")
+    switch(cluster, former, SESSION)
+    owner = {"kind": "Deployment", "name": "web", "uid": former.uid, "controller": True}
+    cluster.add(revision(), {"metadata": {"name": "web-audit", "ownerReferences": [owner]}, **of_audit(cluster, 0)})
+    return former
+
+
+def of_audit(cluster: Controllers, replicas: int) -> JsonObject:
+    return {"kind": "ReplicaSet", "spec": {"replicas": replicas, "template": cluster.template()}}
+
+
+def revision() -> str:
+    return REPLICA_SETS.path("shop", "web-audit")
+
+
+def history(cluster: Controllers) -> list[str]:
+    return list(cluster.names(REPLICA_SETS.path("shop")))
+
+
+def restored(cluster: Controllers, former: FormerWorkload) -> Removal:
+    (removal,) = restore_all(cluster, [former], SESSION, Silent())
+    return removal
+
+
+def test_back_and_forgotten(cluster: Controllers) -> None:
+    former = switched(cluster)
+    assert restored(cluster, former) == Removal("Deployment", "shop/web", "restored")
+    assert history(cluster) == []
+    assert restored(cluster, former) == Removal("Deployment", "shop/web", "absent"), "for the second time, nothing"
+
+
+def test_one_that_was_put_back_before_is_waited_for(cluster: Controllers) -> None:
+    """Its rollout got stuck: then its pods are still on the way back, and the revision can only go after them."""
+    former = switched(cluster)
+    assert put_back(cluster, former, SESSION).status == "restored"
+    cluster.set_status(WEB, ROLLING)
+    looks = 0
+
+    def progress(request: Request) -> SeccompError | None:
+        nonlocal looks
+        looks += request.verb == "list" and "/pods" in request.path
+        if looks == 5:
+            cluster.set_status(WEB, DONE)
+        return None
+
+    cluster.refuse = progress
+    assert restored(cluster, former).status == "absent"
+    assert looks >= 5
+    assert history(cluster) == []
+
+
+def test_one_that_was_never_switched_is_not_waited_for(cluster: Controllers) -> None:
+    """Whatever it is like: an audit that fails before anything was changed is not to take minutes to end."""
+    former = switched(cluster)
+    put_back(cluster, former, SESSION)
+    cluster.delete(revision())
+    cluster.set_status(WEB, ROLLING)
+    cluster.requests.clear()
+    assert restored(cluster, former).status == "absent"
+    assert cluster.made("list", "/pods") == []
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_a_revision_that_stays_is_said(cluster: Controllers, before: bool) -> None:
+    former = switched(cluster)
+    if before:
+        put_back(cluster, former, SESSION)
+
+    cluster.refuse = lambda request: (
+        Forbidden("You may not delete replicasets.")
+        if request.verb == "delete" and request.path == revision()
+        else None
+    )
+    removal = restored(cluster, former)
+    assert removal.status == ("absent" if before else "restored")
+    assert "stays in its history, do not roll back to it: You may not delete replicasets." in removal.detail
+    assert history(cluster) == ["web-audit"]
+
+
+def test_pods_that_do_not_come_back_are_said(cluster: Controllers) -> None:
+    former = switched(cluster)
+    cluster.refuse = lambda request: (
+        Forbidden("You may not list pods.") if request.verb == "list" and "/pods" in request.path else None
+    )
+    removal = restored(cluster, former)
+    assert removal.status == "restored"
+    assert "its template is what it was, but its pods are not all back: You may not list pods." in removal.detail
+
+
+def test_one_that_cannot_be_put_back_does_not_keep_the_others(cluster: Controllers) -> None:
+    first = switched(cluster)
+    cluster.deploy(deployment("other"))
+    (candidate,) = find(cluster, [parse_reference("deploy/other")], namespace="shop", labels="", include_system=False)
+    second = plan_change(candidate, lambda _: f"aks-seccomp/audit/{SESSION}/0123456789abcdef.json")
+    switch(cluster, second, SESSION)
+    cluster.refuse = lambda request: (
+        Forbidden("The policy denies it.") if request.verb == "replace" and request.path == WEB else None
+    )
+    removals = restore_all(cluster, [first, second], SESSION, Silent())
+    assert [(one.name, one.status, one.detail) for one in removals] == [
+        ("shop/web", "failed", "The policy denies it."),
+        ("shop/other", "restored", ""),
+    ]
+    assert history(cluster) == ["web-audit"], "its pods need it"
