@@ -9,7 +9,7 @@ import pytest
 
 from azext_seccomp.audit.removal import Removal
 from azext_seccomp.audit.restoring import put_back, restore_all
-from azext_seccomp.cluster.interface import JsonObject
+from azext_seccomp.cluster.interface import JsonObject, Resource
 from azext_seccomp.errors import Forbidden, SeccompError
 from azext_seccomp.progress import Silent
 from azext_seccomp.workload.change import FormerWorkload, plan_change
@@ -18,6 +18,7 @@ from azext_seccomp.workload.reference import parse_reference
 from azext_seccomp.workload.switching import switch
 from tests.unit.audit.controllers import DEPLOYMENTS, REPLICA_SETS, Controllers, deployment
 from tests.unit.fakes import Request
+from tests.unit.workload.test_rollout import Stage, waiting
 
 SESSION = "saaaaaaaaaa"
 WEB = DEPLOYMENTS.path("shop", "web")
@@ -144,3 +145,18 @@ def test_one_that_cannot_be_put_back_does_not_keep_the_others(cluster: Controlle
         ("shop/other", "restored", ""),
     ]
     assert history(cluster) == ["web-audit"], "its pods need it"
+
+
+def test_a_stateful_set_that_got_stuck_is_freed_of_the_pod_that_blocks_it() -> None:
+    """Its template went back at once; its controller would wait for ever for the pod to become ready."""
+    stage = Stage("StatefulSet", back=True)
+    stage.pod("web-0", audited=True, status=waiting("CreateContainerError"))
+    revisions = Resource("apps/v1", "ControllerRevision", "controllerrevisions", namespaced=True)
+    owner = {"kind": "StatefulSet", "name": "web", "uid": stage.former.uid, "controller": True}
+    data = {"spec": {"template": stage.after["spec"]["template"]}}
+    path = revisions.path("shop", "web-audit")
+    stage.kube.add(path, {"metadata": {"name": "web-audit", "ownerReferences": [owner]}, "data": data})
+    (removal,) = restore_all(stage.kube, [stage.former], SESSION, Silent())
+    assert (removal.status, removal.detail) == ("absent", "")
+    assert stage.pods() == []
+    assert stage.kube.names(revisions.path("shop")) == []

@@ -4,12 +4,14 @@
 """Waiting for rollouts: what ends it, what does not, and what is told of each workload."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from azext_seccomp.audit.rollouts import wait_rolled_out
+from azext_seccomp.cluster.interface import JsonObject
 from azext_seccomp.errors import Forbidden, SeccompError, ServerFault, Unreachable
 from azext_seccomp.progress import Silent
 from azext_seccomp.workload.change import FormerWorkload, plan_change
@@ -17,7 +19,8 @@ from azext_seccomp.workload.find import find
 from azext_seccomp.workload.reference import parse_reference
 from azext_seccomp.workload.switching import switch
 from tests.unit.audit.controllers import DEPLOYMENTS, Controllers, deployment
-from tests.unit.fakes import Request
+from tests.unit.fakes import FakeKube, Request
+from tests.unit.workload.test_rollout import Stage
 
 SESSION = "saaaaaaaaaa"
 ROLLING = {"replicas": 1, "updatedReplicas": 1, "availableReplicas": 0}
@@ -72,7 +75,7 @@ def path(name: str = "web") -> str:
 
 
 def told(
-    cluster: Controllers, clock: Clock, formers: list[FormerWorkload], *, seconds: float = 300, stop: bool = False
+    cluster: FakeKube, clock: Clock, formers: list[FormerWorkload], *, seconds: float = 300, stop: bool = False
 ) -> dict[str, str]:
     """What is told of each, by its name."""
     said: dict[str, str] = {}
@@ -169,3 +172,48 @@ def test_an_early_end_tells_nothing_of_those_under_way(cluster: Controllers, clo
     cluster.set_status(path("slow"), ROLLING)
     assert told(cluster, clock, formers, stop=True) == {"web": ""}
     assert clock.passed == 3
+
+
+BUDGET = "Cannot evict pod as it would violate the pod's disruption budget."
+
+
+def replica_set() -> Stage:
+    """One that has just got the audit profile: its pod is as it was."""
+    stage = Stage("ReplicaSet")
+    stage.pod("old-1", audited=False)
+    return stage
+
+
+def test_pods_of_a_replica_set_that_a_budget_protects(clock: Clock) -> None:
+    stage = replica_set()
+    stage.kube.budget = BUDGET
+    (why,) = told(stage.kube, clock, [stage.former]).values()
+    assert why == f"pod old-1 cannot be evicted: {BUDGET}"
+    assert (clock.passed, stage.pods()) == (20, ["old-1"])
+
+
+def test_a_budget_that_allows_it_later(clock: Clock) -> None:
+    stage = replica_set()
+    stage.kube.budget = BUDGET
+
+    def allow() -> None:
+        stage.kube.budget = ""
+        clock.then[clock.passed + 2] = lambda: stage.pod("new-1", audited=True)
+
+    clock.then[10] = allow
+    assert told(stage.kube, clock, [stage.former]) == {"web": ""}
+    assert (clock.passed, stage.pods()) == (12, ["new-1"])
+
+
+def test_pods_of_a_replica_set_that_may_not_be_evicted(clock: Clock) -> None:
+    stage = replica_set()
+    create = stage.kube.create
+
+    def refused(path: str, body: Mapping[str, Any], *, dry_run: bool = False) -> JsonObject:
+        if path.endswith("/eviction"):
+            raise Forbidden("You may not create pods/eviction in namespace shop.")
+        return create(path, body, dry_run=dry_run)
+
+    stage.kube.create = refused  # type: ignore[method-assign]
+    assert told(stage.kube, clock, [stage.former]) == {"web": "You may not create pods/eviction in namespace shop."}
+    assert clock.passed == 20

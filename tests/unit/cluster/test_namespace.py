@@ -123,3 +123,28 @@ def test_another_refusal_is_not_tried_again() -> None:
     with pytest.raises(NotFound):
         while_it_lasts(kube, lambda: kube.create(CONFIG_MAPS.path(NAMESPACE), {"metadata": {"name": "x"}}))
     assert len(kube.requests) == 1
+
+
+NO_ACCOUNT = (
+    'pods "x" is forbidden: error looking up service account aks-seccomp/default: serviceaccount "default" not found'
+)
+
+
+def test_the_account_of_a_new_namespace_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(namespace, "_ACCOUNT_POLL_SECONDS", 0.01)
+    refusals = [Forbidden("You may not create pods.", why=NO_ACCOUNT)] * 3
+    kube = FakeKube(refuse=lambda request: refusals.pop() if refusals and request.verb == "create" else None)
+    while_it_lasts(kube, lambda: kube.create(PODS.path(NAMESPACE), {"metadata": {"name": "x"}}))
+    assert kube.names(PODS.path(NAMESPACE)) == ["x"]
+
+
+@pytest.mark.parametrize(("why", "least", "most"), [(NO_ACCOUNT, 2, 10), ("The policy denies it.", 1, 1)])
+def test_an_account_that_never_comes_and_other_refusals_are_errors(
+    monkeypatch: pytest.MonkeyPatch, why: str, least: int, most: int
+) -> None:
+    monkeypatch.setattr(namespace, "_ACCOUNT_POLL_SECONDS", 0.01)
+    monkeypatch.setattr(namespace, "_ACCOUNT_SECONDS", 0.05)
+    kube = FakeKube(refuse=lambda _: Forbidden("You may not create pods.", why=why))
+    with pytest.raises(Forbidden):
+        while_it_lasts(kube, lambda: kube.create(PODS.path(NAMESPACE), {"metadata": {"name": "x"}}))
+    assert least <= len(kube.requests) <= most
