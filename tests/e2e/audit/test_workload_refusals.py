@@ -6,14 +6,14 @@
 import secrets
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from typing import Any
 
 import pytest
 
 from azext_seccomp.cluster.interface import CONFIG_MAPS, PODS
-from azext_seccomp.cluster.namespace import NAMESPACE
+from azext_seccomp.cluster.namespace import NAMESPACE, SESSION_LABEL, selector
 from tests.e2e.audit.scene import Scene, running, wait_for
 from tests.e2e.audit.workloads import OURS, Live, container, workload
 from tests.e2e.policy import DEPLOYMENTS, SECCOMP_WORDS, seccomp_policy, taking_no_dry_runs
@@ -26,9 +26,14 @@ LATE_SECONDS = 120  # more than a lease, and less than after which cleanup does 
 
 
 @pytest.fixture
-def shop(scene: Scene) -> Scene:
+def shop(scene: Scene) -> Iterator[Scene]:
+    """What a failed test leaves of killed sessions is removed."""
     scene.make_namespace()
-    return scene
+    yield scene
+    for found in scene.kube.list(CONFIG_MAPS.path(NAMESPACE), labels=selector(role="journal")):
+        session = found["metadata"]["labels"][SESSION_LABEL]
+        if session in scene.sessions:
+            scene.cleanup("--session", session, "--force")
 
 
 def marked(scene: Scene, name: str) -> dict[str, str]:
