@@ -102,7 +102,8 @@ def _audit(loader: SeccompCommandsLoader) -> None:
         )
         context.argument(
             "rollout_timeout",
-            help="How long the rollout of a workload may take until it counts as stuck and is put back: 90s, 5m, 1h.",
+            help="How long the rollout of a workload may take until it counts as stuck and is put back: 90s, 5m, 1h. "
+            "One whose new pods cannot start, for the same reason for 20 seconds, is stuck at once. Default: 5m.",
         )
         context.argument(
             "session",

@@ -22,9 +22,10 @@ def validate_audit(namespace: Namespace) -> None:
         )
     if namespace.workload:
         _validate_workloads(namespace)
-    elif namespace.include_system:
+    elif namespace.include_system or namespace.rollout_timeout:
+        option = "--include-system" if namespace.include_system else "--rollout-timeout"
         raise RequiredArgumentMissingError(
-            "--include-system needs --workload.", recommendation="It is about workloads that are changed for the audit."
+            f"{option} needs --workload.", recommendation="It is about workloads that are changed for the audit."
         )
     if namespace.manifest == "-" and namespace.profile == "-":
         raise MutuallyExclusiveArgumentError("--manifest and --profile cannot both be read from standard input.")
@@ -37,6 +38,11 @@ def _validate_workloads(namespace: Namespace) -> None:
         raise MutuallyExclusiveArgumentError(
             "--keep cannot be used together with --workload.",
             recommendation="A workload is always put back as it was. To leave a profile on the nodes: profile place.",
+        )
+    if namespace.selector and any("/" in word for word in namespace.workload):
+        raise MutuallyExclusiveArgumentError(
+            "--selector cannot be used together with the name of a workload.",
+            recommendation="Give kinds alone: --workload deployment.",
         )
     if namespace.all_namespaces and any("/" in word for word in namespace.workload):
         raise MutuallyExclusiveArgumentError(

@@ -48,7 +48,7 @@ def audit_cluster(
     include_system: bool = False,
     nodepool_name: Sequence[str] = (),
     duration: str = "5m",
-    rollout_timeout: str = "5m",
+    rollout_timeout: str | None = None,
     follow: bool = False,
     keep: bool = False,
     session: str | None = None,
@@ -62,7 +62,7 @@ def audit_cluster(
     admin: bool = False,
 ) -> dict[str, Any]:
     from azext_seccomp.audit.interrupts import Interrupts
-    from azext_seccomp.audit.plan import Images, Plan, parse_duration
+    from azext_seccomp.audit.plan import ROLLOUT_SECONDS, Images, Plan, parse_duration
     from azext_seccomp.audit.session import AuditSession
     from azext_seccomp.cluster.namespace import new_session_id, parse_session_id
     from azext_seccomp.workload.reference import parse_reference
@@ -79,7 +79,7 @@ def audit_cluster(
         object_namespace=namespace or _DEFAULT_NAMESPACE,
         references=tuple(map(parse_reference, workload or ())),
         include_system=include_system,
-        rollout_seconds=parse_duration(rollout_timeout),
+        rollout_seconds=parse_duration(rollout_timeout) if rollout_timeout else ROLLOUT_SECONDS,
         keep=keep,
         report=report if report and report.endswith(".json") else "report.json",
         images=Images(

@@ -28,8 +28,9 @@ class Conclusion:
     """What a session knows in the end.
 
     :param outcomes: of the placing, one for each of ``chosen.usable``.
+    :param joined: nodes that became ready meanwhile.
     :param removals: what became of all that it made and changed.
-    :param unfinished: sentences on other sessions.
+    :param said: sentences that came up on the way.
     :param cleanup: the command that removes what is left of this one.
     """
 
@@ -40,10 +41,11 @@ class Conclusion:
     exercise: Exercise
     chosen: Chosen
     outcomes: Sequence[NodeOutcome]
+    joined: Sequence[NodeCoverage]
     targets: Targets
     watched: Watched
     removals: Sequence[Removal]
-    unfinished: Sequence[str]
+    said: Sequence[str]
     cleanup: str
 
     def report(self) -> JsonObject:
@@ -73,7 +75,7 @@ class Conclusion:
             early=self.watched.early,
             running_before=self.targets.running_before(),
             confined_before=self.exercise.confined_before() if self.plan.mode == "audit" else (),
-            unfinished=self.unfinished,
+            unfinished=self.said,
             nothing_selected=not workloads,
             kept=self.cleanup if self.plan.keep else "",
             removals=self.removals,
@@ -102,5 +104,10 @@ class Conclusion:
                 covered.append(NodeCoverage(node.name, node.pool, "failed", detail=why))
             else:
                 covered.append(NodeCoverage(node.name, node.pool, state.status, state.events, state.lost, state.detail))
-        skipped = [NodeCoverage(node.name, node.pool, "skipped", detail=reason) for node, reason in self.chosen.skipped]
-        return covered + skipped
+        joined = {one.name for one in self.joined}
+        skipped = [
+            NodeCoverage(node.name, node.pool, "skipped", detail=reason)
+            for node, reason in self.chosen.skipped
+            if node.name not in joined
+        ]
+        return [*covered, *self.joined, *skipped]

@@ -80,6 +80,9 @@ class Exercise:
         """Look after it while it is watched; False when there is nothing left to watch."""
         return True
 
+    def end(self) -> None:
+        """The watching is over, or broken off: take a last look at what has been watched."""
+
     def described(self, seen: Sequence[Workload]) -> list[Workload]:
         """What was seen, with what this knows beside: what was done, what limits the result, what was never seen."""
         return list(seen)

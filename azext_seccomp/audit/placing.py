@@ -87,17 +87,7 @@ class Placing:
 
         :raises WrongState: no node has got its files, or one has not that may not be without.
         """
-        placed = place(
-            self.kube,
-            self.session,
-            [(node, self.profiles.files_on(node)) for node in self.nodes],
-            image=self.plan.images.installer,
-            force=True,
-            recorded=self.profiles.denials if self.plan.mode == "canary" else {Action.LOG},
-            progress=self.progress,
-            stop=self.stop,
-        )
-        outcomes = _by_node(placed)
+        outcomes = self.place_on(self.nodes)
         failed = [one for one in outcomes if not one.ok]
         if self.stop.is_set() or not failed:
             return outcomes
@@ -112,6 +102,20 @@ class Placing:
             why = _shown(sorted({one.detail for one in failed}))
             raise WrongState("The audit profile could not be placed on any node.", why=why, fix=fix)
         return outcomes
+
+    def place_on(self, nodes: Sequence[Node]) -> list[NodeOutcome]:
+        """As ``place``, on other nodes of the profile set, and without a judgement."""
+        placed = place(
+            self.kube,
+            self.session,
+            [(node, self.profiles.files_on(node)) for node in nodes],
+            image=self.plan.images.installer,
+            force=True,
+            recorded=self.profiles.denials if self.plan.mode == "canary" else {Action.LOG},
+            progress=self.progress,
+            stop=self.stop,
+        )
+        return _by_node(placed)
 
 
 def _by_node(outcomes: Sequence[NodeOutcome]) -> list[NodeOutcome]:

@@ -45,7 +45,7 @@ class _Path:
     """What a path stands for: sets of capabilities, and one variant for each node, in the order of the nodes."""
 
     capabilities: list[frozenset[str]]
-    variants: tuple[_Variant, ...]
+    variants: list[_Variant]
 
 
 class ProfileSet:
@@ -77,7 +77,7 @@ class ProfileSet:
         self._by_path: dict[str, _Path] = {}
         self._path_of: dict[frozenset[str], str] = {}
         for one in sorted(set(capabilities), key=sorted) if choice.by_container else [DEFAULT]:
-            variants = tuple(self._variant(choice.on(node, one)) for node in nodes)
+            variants = [self._variant(choice.on(node, one)) for node in nodes]
             path = profile_file(b"", f"{directory}/{_digest(nodes, variants)}").path
             self._by_path.setdefault(path, _Path([], variants)).capabilities.append(one)
             self._path_of[one] = path
@@ -117,6 +117,17 @@ class ProfileSet:
     def path_for(self, capabilities: frozenset[str]) -> str:
         """The ``localhostProfile`` of a container with one of the sets of capabilities that were given."""
         return self._path_of[capabilities if self._choice.by_container else DEFAULT]
+
+    def include(self, node: Node) -> None:
+        """Another node, that joined later. The paths stay: on it, they stand for what its containers get there.
+
+        :raises SeccompError: as ``ProfileChoice.on``.
+        """
+        added = [self._variant(self._choice.on(node, one.capabilities[0])) for one in self._by_path.values()]
+        for one, variant in zip(self._by_path.values(), added, strict=True):
+            one.variants.append(variant)
+        self._numbers[node.name] = len(self._nodes)
+        self._nodes = (*self._nodes, node)
 
     def files_on(self, node: Node) -> tuple[ProfileFile, ...]:
         """The files of one of the nodes. Nodes share contents that are the same."""

@@ -17,6 +17,7 @@ from azext_seccomp.audit.exercise import Exercise
 from azext_seccomp.audit.heartbeat import heartbeat
 from azext_seccomp.audit.interrupts import Interrupts
 from azext_seccomp.audit.journal import Journal, JournalObject
+from azext_seccomp.audit.newcomers import Newcomers, Reception
 from azext_seccomp.audit.placing import Placing
 from azext_seccomp.audit.plan import Cluster, Listener, Plan
 from azext_seccomp.audit.profile_set import ProfileSet
@@ -27,10 +28,10 @@ from azext_seccomp.audit.undo import remove_own_pods, undo
 from azext_seccomp.audit.watch import Watch
 from azext_seccomp.cluster.interface import JsonObject, Kube
 from azext_seccomp.cluster.namespace import ensure_namespace, release_namespace
-from azext_seccomp.errors import Conflict, SeccompError
+from azext_seccomp.errors import Conflict, NotFound, SeccompError, WrongState
 from azext_seccomp.gadget.collectors import Pace
 from azext_seccomp.gadget.timestamps import utc_millisecond
-from azext_seccomp.node.inventory import Chosen, Node, choose, read_nodes
+from azext_seccomp.node.inventory import Chosen, Node, choose, is_usable, read_nodes
 from azext_seccomp.node.paths import audit_directory
 from azext_seccomp.node.soundness import require_sound
 from azext_seccomp.progress import Progress
@@ -68,7 +69,9 @@ class AuditSession:
         self._profiles: ProfileSet
         self._journal: Journal | None = None
         self._removals: list[Removal] = []
-        self._unfinished: list[str] = []
+        self._said: list[str] = []
+        self._written = False
+        self._lost = False
 
     def run(self) -> JsonObject:
         """Audit, and return the report.
@@ -78,10 +81,10 @@ class AuditSession:
         self._progress.step("Looking at the nodes")
         nodes = read_nodes(self._kube)
         chosen = choose(nodes, self._plan.nodepools)
-        self._unfinished = [
+        self._said += [
             f"{one} Put back what it changed: {self._cluster.az('cleanup')}" for one in left_behind(self._kube)
         ]
-        for text in self._unfinished:
+        for text in self._said:
             self._listener.notice(text)
         journals.require_unused(self._kube, self._session)
         exercise = self._exercise()
@@ -111,24 +114,26 @@ class AuditSession:
     def _run(self, nodes: Sequence[Node], chosen: Chosen, exercise: Exercise, placing: Placing) -> JsonObject:
         targets = self._targets(nodes, exercise)
         # The removal is part of the session's life: nobody else is to clear up behind it at the same time.
-        with heartbeat(self._kube, self._session), self._undone(nodes):
+        with heartbeat(self._kube, self._session, self._journal_lost), self._undone(nodes):
             self._write_journal(placing, exercise)
             placing.require_canary()
             outcomes = placing.place()
             placed = [node for node, outcome in zip(chosen.usable, outcomes, strict=True) if outcome.ok]
-            watch = Watch(
-                self._kube,
-                self._session,
-                self._plan,
-                targets,
-                exercise=exercise,
-                record=self._record,
-                listener=self._listener,
-                progress=self._progress,
-                stop=self._interrupts.stop,
-                pace=self._pace,
-            )
-            watched = watch.run(placed, lambda: self._listener.ready(self._profiles.only_path, self._plan.seconds))
+            with self._reception(chosen, exercise, placing) as reception:
+                watch = Watch(
+                    self._kube,
+                    self._session,
+                    self._plan,
+                    targets,
+                    exercise=exercise,
+                    record=self._record,
+                    between=reception.welcome,
+                    listener=self._listener,
+                    progress=self._progress,
+                    stop=self._interrupts.stop,
+                    pace=self._pace,
+                )
+                watched = watch.run(placed, lambda: self._listener.ready(self._profiles.only_path, self._plan.seconds))
         return Conclusion(
             self._session,
             self._plan,
@@ -137,10 +142,11 @@ class AuditSession:
             exercise,
             chosen,
             outcomes,
+            reception.joined,
             targets,
             watched,
             self._removals,
-            self._unfinished,
+            self._said,
             self._cleanup(),
         ).report()
 
@@ -161,6 +167,7 @@ class AuditSession:
                 candidates,
                 pools=plan.nodepools,
                 rollout_seconds=plan.rollout_seconds,
+                vouch=self._vouch,
                 stop=self._interrupts.stop,
                 progress=self._progress,
             )
@@ -194,10 +201,48 @@ class AuditSession:
         except Conflict:
             self._journal = None  # it is another session's, and so is all that it names
             raise
+        self._written = True
 
     def _record(self, objects: tuple[JournalObject, ...]) -> None:
         assert self._journal is not None, "the journal comes first"
         self._journal = msgspec.structs.replace(self._journal, objects=objects)
+        journals.update(self._kube, self._journal)
+
+    def _journal_lost(self) -> None:
+        """Somebody has taken this session for dead and cleared up behind it: nothing more may be changed."""
+        if self._written and not self._lost:
+            self._lost = True
+            self._said.append("Somebody removed the journal of this session while it ran, so it ended early.")
+            self._interrupts.stop.set()
+
+    def _vouch(self) -> None:
+        """
+        :raises WrongState: the journal is not there any more.
+        """
+        try:
+            journals.renew(self._kube, self._session)
+        except NotFound as error:
+            raise WrongState(
+                "Somebody removed the journal of this session, so it changes nothing more.",
+                why=error.why,
+                fix="Audits that run are not to be cleaned up with --force.",
+            ) from None
+
+    @contextmanager
+    def _reception(self, chosen: Chosen, exercise: Exercise, placing: Placing) -> Iterator[Reception]:
+        """Where pods may land on any node, those that become ready later are of interest too."""
+        if not exercise.anywhere:
+            yield Reception(None, placing, self._note_node)
+            return
+        known = [node.name for node in chosen.usable]
+        with Newcomers(self._kube, known, lambda node: is_usable(node, self._plan.nodepools)) as newcomers:
+            reception = Reception(newcomers, placing, self._note_node)
+            yield reception
+        self._said += reception.problems
+
+    def _note_node(self, node: str) -> None:
+        assert self._journal is not None, "the journal comes first"
+        self._journal = msgspec.structs.replace(self._journal, nodes=(*self._journal.nodes, node))
         journals.update(self._kube, self._journal)
 
     def _targets(self, nodes: Sequence[Node], exercise: Exercise) -> Targets:
@@ -231,6 +276,7 @@ class AuditSession:
         """True when something could not be removed."""
         if self._journal is None:
             return False
+        nodes = self._nodes_now(nodes)
         try:
             if keep:
                 remove_own_pods(self._kube, self._session)
@@ -239,7 +285,21 @@ class AuditSession:
                 self._removals = undo(self._kube, self._journal, nodes, progress=self._progress)
         except SeccompError as error:
             self._removals = [Removal("Session", self._session, "failed", str(error))]
+        except BaseException:  # a second Ctrl-C: not even the clearing up came to its end
+            self._listener.notice(
+                f"What this audit made and changed is not all put right. Do it with: {self._cleanup()}"
+            )
+            raise
         return any(one.status == "failed" for one in self._removals)
+
+    def _nodes_now(self, before: Sequence[Node]) -> Sequence[Node]:
+        """Those that joined have files too."""
+        if self._journal is None or {node.name for node in before}.issuperset(self._journal.nodes):
+            return before
+        try:
+            return read_nodes(self._kube)
+        except SeccompError:
+            return before
 
     def _cleanup(self) -> str:
         return self._cluster.az("cleanup") + f" --session {self._session}"

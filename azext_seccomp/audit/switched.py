@@ -8,7 +8,7 @@ What cannot be changed in place (Jobs, CronJobs, bare Pods) runs as a copy besid
 
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -63,6 +63,7 @@ class SwitchedWorkloads(Exercise):
 
     :param pools: the node pools that get the profiles; all when there is none.
     :param rollout_seconds: how long a rollout may take.
+    :param vouch: raises an error when the session's journal is not there any more: nothing may be changed then.
     :param stop: ends the waiting for rollouts.
     :raises Conflict: another session audits one of them.
     """
@@ -78,12 +79,14 @@ class SwitchedWorkloads(Exercise):
         *,
         pools: Sequence[str],
         rollout_seconds: float,
+        vouch: Callable[[], None],
         stop: threading.Event,
         progress: Progress,
     ) -> None:
         self._kube = kube
         self._session = session
         self._rollout_seconds = rollout_seconds
+        self._vouch = vouch
         self._stop = stop
         self._progress = progress
         _require_free(candidates)
@@ -187,6 +190,16 @@ class SwitchedWorkloads(Exercise):
                 self._active.append(subject)
         return bool(self._active)
 
+    def end(self) -> None:
+        """Look once more at all of them: nothing may have been watched that nobody noticed was lost."""
+        for one in self._subjects:
+            if one.former is None or one.reasons:
+                continue
+            if one not in self._active:
+                one.reasons += ("the audit was ended before it ran under the audit profile",)
+            elif lost := self._lost(one):
+                one.reasons += (lost,)
+
     def described(self, seen: Sequence[Workload]) -> list[Workload]:
         """Every workload of the plan, seen or not."""
         by_key = {one.key: one for one in seen}
@@ -253,6 +266,7 @@ class SwitchedWorkloads(Exercise):
             if self._stop.is_set() or one.former is None:
                 break
             self._progress.step("Switching the workloads to the audit profile", number, len(patched))
+            self._vouch()
             try:
                 switch(self._kube, one.former, self._session)
                 switched.append(one)

@@ -16,7 +16,7 @@ from azext_seccomp.cluster.text import printable
 from azext_seccomp.errors import SeccompError
 from azext_seccomp.workload.effective import ContainerProfile, container_profiles
 from azext_seccomp.workload.owner import Owner, Owners
-from azext_seccomp.workload.pod_status import FINISHED, has_run, phase, restarts, statuses, trouble
+from azext_seccomp.workload.pod_status import FINISHED, failure, has_run, phase, restarts, statuses, trouble
 
 _NOT_ALIVE = "status.phase!=Pending,status.phase!=Running"
 
@@ -26,8 +26,10 @@ class _Pod:
     """What is kept of one pod.
 
     :param audited: its containers that run under an audit profile, with the ``localhostProfile`` of each.
+    :param started: those of them whose program was ever started.
     :param ran_since: by the monotonic clock, in seconds; None when none of its containers was ever started.
     :param over_since: likewise, None while it runs or may run.
+    :param gone: it was deleted.
     """
 
     namespace: str
@@ -37,6 +39,8 @@ class _Pod:
     not_auditable: tuple[NotAuditable, ...] = ()
     owner: Owner | None = None
     node: str = ""
+    started: frozenset[str] = frozenset()
+    gone: bool = False
     ran_since: float | None = None
     over_since: float | None = None
     running_before: bool = False
@@ -185,7 +189,7 @@ class Targets:
         pod = _Pod(str(metadata["namespace"]), str(metadata["name"]), str(metadata["uid"]))
         if before is not None and before.uid == pod.uid:
             pod.ran_since, pod.running_before = before.ran_since, before.running_before
-            pod.restarts_before = before.restarts_before
+            pod.restarts_before, pod.started = before.restarts_before, before.started
         if self._selection.pods and pod.name not in self._selection.pods:
             return pod
         containers = container_profiles(found["spec"])
@@ -215,12 +219,14 @@ class Targets:
 def _update(pod: _Pod, found: JsonObject, *, gone: bool) -> None:
     """Take in what the status of a pod says now."""
     now = time.monotonic()
-    if pod.ran_since is None and any(map(has_run, statuses(found))):
+    pod.gone = pod.gone or gone
+    pod.started |= {str(one.get("name", "")) for one in statuses(found) if has_run(one)}
+    if pod.ran_since is None and pod.started:
         pod.ran_since = now
     if pod.over_since is None and (gone or phase(found) in FINISHED):
         pod.over_since = now
     pod.restarts = restarts(found, pod.audited)
-    pod.trouble = trouble(found, pod.audited)
+    pod.trouble = trouble(found, pod.audited) or failure(found)
 
 
 def _workload(owner: Owner, pods: list[_Pod]) -> Workload:
@@ -230,9 +236,17 @@ def _workload(owner: Owner, pods: list[_Pod]) -> Workload:
         owner.name,
         tuple(sorted({container for pod in pods for container in pod.audited})),
         frozenset(pod.node for pod in pods if pod.ran_since is not None and pod.node),
-        tuple(sorted({f"pod {pod.name}: {pod.trouble}" for pod in pods if pod.trouble})),
+        tuple(sorted({f"pod {pod.name}: {reason}" for pod in pods if (reason := _unseen(pod))})),
         _observed(pods),
     )
+
+
+def _unseen(pod: _Pod) -> str:
+    """Why what the pod does was not seen. One that was deleted before it came to run anything did nothing."""
+    if pod.trouble or pod.gone:
+        return pod.trouble
+    missing = sorted(pod.audited.keys() - pod.started)
+    return f"container {printable(missing[0])} was not started while it was watched" if missing else ""
 
 
 def _observed(pods: list[_Pod]) -> Observed:

@@ -49,6 +49,7 @@ class Watch:
 
     :param exercise: makes what is to be watched, once everything is ready.
     :param record: as ``exercise.begin`` takes it.
+    :param between: called again and again while it is watched.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Watch:
         *,
         exercise: Exercise,
         record: Record,
+        between: Callable[[], None],
         listener: Listener,
         progress: Progress,
         stop: threading.Event,
@@ -69,6 +71,7 @@ class Watch:
         self._targets = targets
         self._exercise = exercise
         self._record = record
+        self._between = between
         self._progress = progress
         self._stop = stop
         self._recorder = Recorder(targets, listener)
@@ -95,6 +98,7 @@ class Watch:
                     if not self._stop.is_set():
                         ready()
                         self._watch(pods_expected)
+                    self._exercise.end()
                 early, ended = self._stop.is_set(), time.time_ns()
                 states = self._collectors.finish()
                 findings = self._recorder.finish()
@@ -127,6 +131,7 @@ class Watch:
         self._recorder.release()
         if self._targets.error is not None:
             raise self._targets.error
+        self._between()
         if not self._stop.is_set():  # collectors that have all ended return at once
             self._stop.wait(max(0.0, ends - time.monotonic()))
 

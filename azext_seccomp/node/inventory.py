@@ -54,7 +54,7 @@ class Chosen:
 
 def read_nodes(kube: Kube) -> list[Node]:
     """All nodes, by name."""
-    return sorted((_node(one) for one in kube.list(NODES.path())), key=lambda node: node.name)
+    return sorted((node_of(one) for one in kube.list(NODES.path())), key=lambda node: node.name)
 
 
 def choose(nodes: Iterable[Node], pool_names: Sequence[str] = ()) -> Chosen:
@@ -94,6 +94,11 @@ def _check_pools(nodes: Sequence[Node], pool_names: Sequence[str]) -> None:
             )
 
 
+def is_usable(node: Node, pool_names: Sequence[str] = ()) -> bool:
+    """Whether it can be worked on, and is in one of the pools."""
+    return not _unusable(node) and (not pool_names or node.pool in pool_names)
+
+
 def _unusable(node: Node) -> str:
     if node.virtual:
         return "a virtual node has no machine to place files on"
@@ -104,7 +109,8 @@ def _unusable(node: Node) -> str:
     return ""
 
 
-def _node(found: Mapping[str, Any]) -> Node:
+def node_of(found: Mapping[str, Any]) -> Node:
+    """A node from its object."""
     metadata, spec, status = found["metadata"], found.get("spec") or {}, found.get("status") or {}
     labels: Mapping[str, str] = metadata.get("labels") or {}
     info: Mapping[str, str] = status.get("nodeInfo") or {}

@@ -14,6 +14,7 @@ from azext_seccomp.cluster.text import printable
 from azext_seccomp.errors import NotFound
 from azext_seccomp.workload.effective import container_profiles
 from azext_seccomp.workload.kinds import KINDS, LONG_RUNNING, Treatment, WorkloadKind
+from azext_seccomp.workload.pod_status import FINISHED
 from azext_seccomp.workload.reference import Reference
 from azext_seccomp.workload.templates import pod_template
 
@@ -122,7 +123,8 @@ def _candidates(
             continue
         # Objects in a list come without these two.
         whole: JsonObject = {"apiVersion": resource.api_version, "kind": resource.kind, **one}
-        yield Candidate(resource, whole, kind.treatment, _obstacle(whole, resource.kind, include_system=include_system))
+        obstacle = _obstacle(whole, resource.kind, include_system=include_system) or _asleep(whole)
+        yield Candidate(resource, whole, kind.treatment, obstacle)
 
 
 def _served(kube: Kube, kind: WorkloadKind) -> Resource:
@@ -164,6 +166,18 @@ def _obstacle(body: JsonObject, kind: str, *, include_system: bool) -> str:
     if kind == "Pod" and "kubernetes.io/config.mirror" in (metadata.get("annotations") or {}):
         return "it is a static pod of its node"
     return _obstacle_of_spec(body.get("spec") or {}) or _obstacle_of_template(body)
+
+
+def _asleep(body: JsonObject) -> str:
+    """Why a copy would run what somebody meant not to run, or not again; naming it is asking for it."""
+    status = body.get("status") or {}
+    if (body.get("spec") or {}).get("suspend"):
+        return "it is suspended; name it to run a copy nevertheless"
+    conditions = status.get("conditions") or ()
+    ended = any(one.get("type") in ("Complete", "Failed") and one.get("status") == "True" for one in conditions)
+    if ended or status.get("phase") in FINISHED:
+        return "it has ended; name it to run a copy nevertheless"
+    return ""
 
 
 def _obstacle_of_spec(spec: Mapping[str, Any]) -> str:

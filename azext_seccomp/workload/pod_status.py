@@ -78,3 +78,18 @@ def unscheduled(pod: Mapping[str, Any]) -> str:
         if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
             return printable(f"{condition.get('reason')}: {condition.get('message')}", _DETAIL)
     return ""
+
+
+def failure(pod: Mapping[str, Any]) -> str:
+    """How a pod failed, in the words of the kubelet; empty when it did not. It may not have done all that it does."""
+    if phase(pod) != "Failed":
+        return ""
+    for status in statuses(pod):
+        ended = (status.get("state") or {}).get("terminated") or {}
+        if ended.get("exitCode"):
+            return printable(
+                f"it failed: container {status.get('name')} ended with exit code {ended['exitCode']}", _DETAIL
+            )
+    told = pod.get("status") or {}
+    words = ": ".join(filter(None, (str(told.get("reason") or ""), str(told.get("message") or ""))))
+    return printable(f"it failed: {words}".removesuffix(": "), _DETAIL)

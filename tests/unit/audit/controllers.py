@@ -8,7 +8,7 @@ status says so. A Deployment has one pod here.
 """
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +32,16 @@ def deployment(name: str = "web", *containers: JsonObject, **spec: Any) -> JsonO
 
 
 class Controllers(FakeCluster):
-    """``stuck``: names of Deployments whose new pods do not start, and the kubelet's words about it."""
+    """``stuck``: names of Deployments whose new pods do not start, and the kubelet's words about it. ``unready``: those
+    whose new pods run and never become ready. ``on_replaced``: called after a Deployment was replaced.
+    """
 
     def __init__(self, directory: Path, **options: Any) -> None:
         super().__init__(directory, **options)
         self.resources += [DEPLOYMENTS, REPLICA_SETS]
         self.stuck: dict[str, str] = {}
+        self.unready: set[str] = set()
+        self.on_replaced: Callable[[], object] = lambda: None
 
     def deploy(self, body: JsonObject) -> JsonObject:
         """A Deployment that has rolled out; what the API server has of it."""
@@ -65,6 +69,7 @@ class Controllers(FakeCluster):
         changed = super().replace(path, body, dry_run=dry_run)
         if not dry_run:
             self._roll_out(path)
+            self.on_replaced()
         return changed
 
     def _roll_out(self, path: str) -> None:
@@ -96,7 +101,8 @@ class Controllers(FakeCluster):
                 },
             },
         )
-        available = 0 if stuck else 1
+        waits = "aks-seccomp" in str(template) and name in self.unready
+        available = 0 if stuck or waits else 1
         self.set_status(path, {"replicas": 1, "updatedReplicas": 1, "availableReplicas": available})
 
 

@@ -55,11 +55,15 @@ class FakeCluster(FakeKube):
         self.directory = directory
         self.events: list[bytes] = []
         super().__init__(on_create=self._take_up, **options)
-        ready = [{"type": "Ready", "status": "True"}]
-        info = {"operatingSystem": "linux", "architecture": "amd64", "containerRuntimeVersion": "containerd://1.7.24"}
-        labels = {"kubernetes.azure.com/agentpool": "np1", "kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64"}
-        node = {"metadata": {"name": "n1", "labels": labels}, "status": {"conditions": ready, "nodeInfo": info}}
-        self.add(NODES.path(name="n1"), node)
+        self.join("n1")
+
+    def join(self, name: str, *, os: str = "linux", ready: str = "True") -> None:
+        """Another node."""
+        conditions = [{"type": "Ready", "status": ready}]
+        info = {"operatingSystem": os, "architecture": "amd64", "containerRuntimeVersion": "containerd://1.7.24"}
+        labels = {"kubernetes.azure.com/agentpool": "np1", "kubernetes.io/os": os, "kubernetes.io/arch": "amd64"}
+        node = {"metadata": {"name": name, "labels": labels}, "status": {"conditions": conditions, "nodeInfo": info}}
+        self.add(NODES.path(name=name), node)
 
     def delete(self, path: str, *, grace_seconds: int | None = None, labels: str = "", uid: str = "") -> bool:
         """A pod is gone only when its containers have ended, so whoever waits for that finds the node at rest."""
@@ -75,9 +79,9 @@ class FakeCluster(FakeKube):
             raise NotFound(f"pods {pod} is not there.")
         return CollectorLog(self, pod)
 
-    def files(self) -> list[str]:
-        """The profile files on the node."""
-        root = self._kubelets.node("n1")
+    def files(self, node: str = "n1") -> list[str]:
+        """The profile files on a node."""
+        root = self._kubelets.node(node)
         return sorted(str(path.relative_to(root)) for path in root.rglob("*.json"))
 
     def write(self, path: str, content: bytes = b"{}") -> None:

@@ -189,7 +189,7 @@ class TestCleanup:
     def test_a_session_that_shows_signs_of_life_is_left_alone(self, cluster: FakeCluster) -> None:
         cluster.write(PATH)
         journals.write(cluster, journal())
-        with heartbeat(cluster, S1, every_seconds=0.02):
+        with heartbeat(cluster, S1, lambda: None, every_seconds=0.02):
             (one,) = cleaned(cluster)
         assert (one.status, cluster.files()) == ("running", [PATH])
         (one,) = cleaned(cluster)
@@ -197,7 +197,7 @@ class TestCleanup:
 
     def test_force_does_not_wait(self, cluster: FakeCluster) -> None:
         journals.write(cluster, journal())
-        with heartbeat(cluster, S1, every_seconds=0.02):
+        with heartbeat(cluster, S1, lambda: None, every_seconds=0.02):
             (one,) = cleaned(cluster, force=True, lease_seconds=3600)
         assert one.status == "removed"
 

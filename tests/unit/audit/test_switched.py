@@ -6,6 +6,7 @@
 import json
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ import pytest
 
 from azext_seccomp.audit import journal as journals
 from azext_seccomp.audit.cleanup import clean, left_behind
+from azext_seccomp.audit.heartbeat import heartbeat
+from azext_seccomp.audit.interrupts import Interrupts
 from azext_seccomp.audit.journal import Journal
 from azext_seccomp.audit.plan import PlannedContainer, Selection
 from azext_seccomp.cluster.interface import CONFIG_MAPS, JsonObject
@@ -294,3 +297,102 @@ def test_an_unfinished_session_is_pointed_out(cluster: Controllers, monkeypatch:
     assert "77 s ago" in said
     assert "az aks seccomp cleanup -g rg1 -n c1" in said
     assert said in report["notes"]
+
+
+def test_an_early_end_during_the_rollout_is_not_clean(cluster: Controllers) -> None:
+    """Ctrl-C while the pods are on their way: nothing was seen of them."""
+    cluster.deploy(deployment())
+    cluster.unready.add("web")
+    interrupts = Interrupts()
+    cluster.on_replaced = interrupts.stop.set
+    references = (parse_reference("deploy/web"),)
+    report = audit(cluster, plan(selection=Selection(namespace="shop"), references=references), interrupts=interrupts)
+    (row,) = report["workloads"]
+    assert row["verdict"] == "inconclusive"
+    assert "the audit was ended before it ran under the audit profile" in row["reasons"]
+
+
+def test_a_profile_that_is_taken_away_between_two_looks_is_noticed_in_the_end(
+    cluster: Controllers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("azext_seccomp.audit.switched._TEND_SECONDS", 1000)
+    cluster.deploy(deployment())
+
+    class Others(Told):
+        def ready(self, localhost_profile: str, seconds: int) -> None:
+            revert(cluster)
+
+    (row,) = run(cluster, told=Others())["workloads"]
+    assert row["verdict"] == "inconclusive"
+    assert any("taken away during the audit by argocd" in reason for reason in row["reasons"])
+
+
+def test_a_node_that_joins_gets_the_profile_and_is_not_taken_for_watched(cluster: Controllers) -> None:
+    cluster.deploy(deployment())
+
+    class Autoscaler(Told):
+        def ready(self, localhost_profile: str, seconds: int) -> None:
+            cluster.join("n2")
+            cluster.join("n3", os="windows")
+            cluster.join("n4", ready="False")
+
+    report = run(cluster, told=Autoscaler(), seconds=3)
+    placed = [one.body["spec"]["nodeName"] for one in cluster.made("create", "/aks-seccomp/pods") if is_placing(one)]
+    assert placed == ["n1", "n2"]
+    nodes = {one["name"]: (one["status"], one["detail"]) for one in report["nodes"]}
+    assert nodes == {
+        "n1": ("ended", ""),
+        "n2": ("failed", "it became ready while the audit ran and was not watched"),
+    }
+    assert report["workloads"][0]["verdict"] == "clean", "none of its pods ran there"
+    assert cluster.files() == [] == cluster.files("n2")
+
+
+def is_placing(request: Request) -> bool:
+    return not request.dry_run and "place" in request.body["spec"]["containers"][0].get("command", ())
+
+
+def test_a_node_that_cannot_be_given_the_profile_ends_the_audit(
+    cluster: Controllers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = cluster.deploy(deployment())
+
+    class Autoscaler(Told):
+        def ready(self, localhost_profile: str, seconds: int) -> None:
+            monkeypatch.setattr("azext_seccomp.node.placement.unrecorded", lambda *_: "not recorded")
+            cluster.join("n2")
+
+    began = time.monotonic()
+    report = run(cluster, told=Autoscaler(), seconds=600)
+    assert time.monotonic() - began < 60
+    assert any("ended early because of node n2" in note and "not recorded" in note for note in report["notes"])
+    assert cluster.template() == before
+
+
+def test_a_session_whose_journal_is_gone_changes_nothing_more(cluster: Controllers) -> None:
+    """Another machine took it for dead and cleaned up."""
+    before = [cluster.deploy(deployment(name)) for name in ("a", "b", "c")]
+    journal = CONFIG_MAPS.path(NAMESPACE, f"journal-{SESSION}")
+    cluster.on_replaced = lambda: cluster.delete(journal) and None
+    with pytest.raises(WrongState, match="Somebody removed the journal of this session"):
+        run(cluster, "deploy")
+    assert [cluster.template(name) for name in ("a", "b", "c")] == before
+    switched = {one.path.rpartition("/")[2] for one in cluster.made("replace") if not one.dry_run}
+    assert switched == {"a"}
+
+
+def test_a_session_whose_journal_is_removed_while_it_watches_ends(
+    cluster: Controllers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("azext_seccomp.audit.session.heartbeat", partial(heartbeat, every_seconds=0.05))
+    before = cluster.deploy(deployment())
+
+    class Others(Told):
+        def ready(self, localhost_profile: str, seconds: int) -> None:
+            cluster.delete(CONFIG_MAPS.path(NAMESPACE, f"journal-{SESSION}"))
+
+    began = time.monotonic()
+    report = run(cluster, told=Others(), seconds=600)
+    assert time.monotonic() - began < 60
+    assert "Somebody removed the journal of this session while it ran, so it ended early." in report["notes"]
+    assert cluster.template() == before

@@ -307,3 +307,38 @@ def test_a_stand_in_counts_for_what_it_stands_for() -> None:
     assert followed.targets.profile_of("shop", "nightly-copy", "app") == PATH
     assert followed.targets.profile_of("shop", "nightly-copy", "other") == ""
     followed.targets.stop()
+
+
+def test_a_container_that_was_never_started_is_a_reason(followed: Followed) -> None:
+    """Another one of its pod runs, so the pod does; what this one does nobody saw."""
+    statuses = [
+        {"name": "init", "state": RUNNING},
+        {"name": "app", "state": {"waiting": {"reason": "PodInitializing"}}},
+    ]
+    followed.add(pod("web", container("init"), container("app")), phase="Pending", containerStatuses=statuses)
+    followed.knows("web")
+    assert followed.reasons() == ("pod web: container app was not started while it was watched",)
+    followed.becomes("web", {"phase": "Running", "containerStatuses": [{"name": "app", "state": RUNNING}]})
+    wait_for(lambda: followed.reasons() == ())
+
+
+def test_a_pod_that_was_deleted_before_it_ran_is_none(followed: Followed) -> None:
+    followed.add(pod("web"), phase="Pending")
+    followed.knows("web")
+    followed.kube.delete(PODS.path("shop", "web"))
+    wait_for(lambda: followed.reasons() == ())
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (status("Failed", {"terminated": {"exitCode": 3}}), "it failed: container app ended with exit code 3"),
+        ({"phase": "Failed", "reason": "Evicted", "message": "low on memory"}, "it failed: Evicted: low on memory"),
+        ({"phase": "Failed"}, "it failed"),
+    ],
+)
+def test_a_pod_that_failed_may_not_have_done_everything(followed: Followed, more: JsonObject, words: str) -> None:
+    followed.add(pod("web"), **status("Running", RUNNING))
+    followed.knows("web")
+    followed.becomes("web", more)
+    wait_for(lambda: followed.reasons() == (f"pod web: {words}",))

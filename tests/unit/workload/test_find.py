@@ -160,3 +160,16 @@ def test_cron_jobs_are_found_on_servers_that_know_only_the_older_version() -> No
     (found,) = look(kube, "cj/nightly")
     assert found.resource == RESOURCES["CronJob"]._replace(api_version="batch/v1beta1")
     assert found.treatment == "copy"
+
+
+def test_what_sleeps_or_has_ended_is_run_only_when_it_is_named() -> None:
+    kube = fake_kube()
+    put(kube, workload("CronJob", "nightly", suspend=True))
+    ended = workload("Job", "migration")
+    ended["status"] = {"conditions": [{"type": "Complete", "status": "True"}]}
+    put(kube, ended)
+    assert {one.name: one.obstacle for one in look(kube, "cj", "job")} == {
+        "migration": "it has ended; name it to run a copy nevertheless",
+        "nightly": "it is suspended; name it to run a copy nevertheless",
+    }
+    assert [one.obstacle for one in look(kube, "cj/nightly", "job/migration")] == ["", ""]
