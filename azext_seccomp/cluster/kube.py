@@ -234,7 +234,7 @@ class OfficialClient:
             return self._after_break(request, answer, attempt)
         self._answered = True
         failure = failures.from_answer(request, self._target, answer.status, answer.body)
-        if attempt < retry.ATTEMPTS and retry.status_passes(answer.status, answer.headers, request.repeatable):
+        if attempt < retry.ATTEMPTS and retry.status_passes(answer.status, answer.headers, request):
             return failure, retry.delay_before(attempt, retry.retry_after(answer.headers))
         return failure, None
 

@@ -7,6 +7,8 @@ import random
 import time
 from collections.abc import Mapping
 
+from azext_seccomp.cluster.request import Request
+
 ATTEMPTS = 5
 _FIRST_DELAY = 0.25
 _LONGEST_DELAY = 30.0
@@ -32,16 +34,18 @@ def retry_after(headers: Mapping[str, str] | None) -> float | None:
     return float(value) if value.isascii() and value.isdigit() and len(value) < 6 else None
 
 
-def status_passes(status: int, headers: Mapping[str, str] | None, repeatable: bool) -> bool:
-    """Whether an answer with ``status`` may be different next time.
+def status_passes(status: int, headers: Mapping[str, str] | None, request: Request) -> bool:
+    """Whether an answer to ``request`` with ``status`` may be different soon.
 
     429, and 5xx with Retry-After, come from before the request was carried out: anything may be sent again, as
-    client-go does (``rest/with_retry.go``). Other 5xx only when the request is ``repeatable``.
+    client-go does (``rest/with_retry.go``). Other 5xx only when the request is ``repeatable``. To an eviction 429 is the
+    word of a disruption budget (Kubernetes ``pkg/registry/core/pod/storage/eviction.go``), which stands until other
+    pods are ready: whoever evicts comes again later.
     """
     if status == 429:
-        return True
+        return not request.path.endswith("/eviction")
     if status in _PASSING:
-        return repeatable or retry_after(headers) is not None
+        return request.repeatable or retry_after(headers) is not None
     return False
 
 

@@ -14,7 +14,7 @@ from azext_seccomp.cluster.interface import JsonObject
 from azext_seccomp.workload.find import Candidate
 
 _MAX_NAME = 52  # the Job controller appends to it, and labels of pods may have 63 characters
-_POD_FIELDS_OF_A_RUN = ("nodeName", "ephemeralContainers", "priority", "enableServiceLinks")
+_POD_FIELDS_OF_A_RUN = ("nodeName", "ephemeralContainers", "priority")
 
 
 def copy_of(candidate: Candidate, session: str) -> JsonObject:

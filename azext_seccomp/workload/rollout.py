@@ -46,18 +46,22 @@ def advance(kube: Kube, former: FormerWorkload, *, switched: bool) -> Rollout:
     body = kube.get(former.path)
     if is_switched(body, former) != switched:
         return Rollout("stuck", "somebody else has changed its template")
-    pods = _pods(kube, former, body)
-    old = [pod for pod in pods if is_switched(_as_workload(pod), former) != switched]
+    old: list[JsonObject] = []
+    new: list[JsonObject] = []
+    for pod in _pods(kube, former, body):
+        (new if is_switched(_as_workload(pod), former) == switched else old).append(pod)
     if not switched and former.kind in ("StatefulSet", "ReplicaSet") and _delete_unready(kube, old):
         return Rollout("rolling")
     if former.kind == "ReplicaSet":
-        return _replace_pods(kube, body, pods, old)
-    if _SETTLED[former.kind](body) and not old:
+        return _replace_pods(kube, body, old, new)
+    settled = _SETTLED.get(former.kind)
+    if settled is None:
+        return Rollout("stuck", "it is of a kind that no audit changes")
+    if settled(body) and not old:
         return Rollout("done")
     given_up = _condition(body, "Progressing", "False")
     if given_up:
         return Rollout("stuck", given_up)
-    new = [pod for pod in pods if pod not in old]
     why = _why(kube, former, body, new)
     return Rollout("troubled", why) if why else Rollout("rolling", _said(new, unscheduled))
 
@@ -198,16 +202,15 @@ def _event(kube: Kube, former: FormerWorkload) -> str:
 
 
 def _replace_pods(
-    kube: Kube, body: Mapping[str, Any], pods: Sequence[JsonObject], old: Sequence[JsonObject]
+    kube: Kube, body: Mapping[str, Any], old: Sequence[JsonObject], new: Sequence[JsonObject]
 ) -> Rollout:
     """A ReplicaSet changes the pods that it makes, not those that it has: they go one by one, as budgets allow."""
-    ready = [pod for pod in pods if _is_ready(pod)]
-    if not old and len(ready) == len(pods) == _wanted(body):
+    all_ready = all(_is_ready(pod) for pod in new)
+    if not old and all_ready and len(new) == _wanted(body):
         return Rollout("done")
-    if old and len(pods) >= _wanted(body) and all(pod in ready or pod in old for pod in pods):
+    if old and all_ready and len(old) + len(new) >= _wanted(body):
         refused = _evict(kube, old[0])
         return Rollout("troubled", refused) if refused else Rollout("rolling")
-    new = [pod for pod in pods if pod not in old]
     stuck = _said(new, lambda pod: unstarted(pod, _names(pod)) or _crash(pod))
     return Rollout("troubled", stuck) if stuck else Rollout("rolling", _said(new, unscheduled))
 

@@ -4,6 +4,7 @@
 import pytest
 
 from azext_seccomp.cluster import retry
+from azext_seccomp.cluster.request import Request
 
 
 @pytest.mark.parametrize(
@@ -35,7 +36,14 @@ def test_delays_grow_and_are_bounded() -> None:
     ],
 )
 def test_what_may_be_sent_again(status: int, headers: dict[str, str], repeatable: bool, again: bool) -> None:
-    assert retry.status_passes(status, headers, repeatable) is again
+    request = Request("POST", "/api/v1/namespaces/shop/pods", repeatable=repeatable)
+    assert retry.status_passes(status, headers, request) is again
+
+
+@pytest.mark.parametrize(("status", "again"), [(429, False), (503, True)])
+def test_a_disruption_budget_is_not_asked_again_at_once(status: int, again: bool) -> None:
+    request = Request("POST", "/api/v1/namespaces/shop/pods/web-1/eviction", repeatable=False)
+    assert retry.status_passes(status, {"Retry-After": "10"}, request) is again
 
 
 def test_patience_starts_afresh_with_each_answer(monkeypatch: pytest.MonkeyPatch) -> None:

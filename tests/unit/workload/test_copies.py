@@ -53,6 +53,13 @@ def test_a_pod_loses_what_the_server_gave_it() -> None:
     assert made["spec"] == {"containers": [container(image="i:1")], "hostname": "h"}
 
 
+@pytest.mark.parametrize("links", [True, False])
+def test_a_pod_keeps_whether_it_is_told_of_services(links: bool) -> None:
+    pod = workload("Pod")
+    pod["spec"]["enableServiceLinks"] = links
+    assert copied(pod)["spec"]["enableServiceLinks"] is links
+
+
 def test_where_a_pod_may_run_and_which_secrets_it_reads_stays() -> None:
     pod = workload("Pod", "web", container(volumeMounts=[{"name": "git-token-1", "mountPath": "/git"}]))
     pod["spec"] |= {

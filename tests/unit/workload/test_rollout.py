@@ -6,6 +6,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 import pytest
 
 from azext_seccomp.cluster.interface import PODS, JsonObject
@@ -221,6 +222,12 @@ def test_whoever_takes_the_template_back_is_noticed() -> None:
     stage = Stage()
     stage.kube.replace(stage.former.path, {**stage.before, "status": {}})
     assert stage.look() == Rollout("stuck", "somebody else has changed its template")
+
+
+def test_one_of_a_kind_that_no_audit_changes_is_not_waited_for() -> None:
+    stage = Stage(back=True)
+    former = msgspec.structs.replace(stage.former, kind="Rollout")
+    assert advance(stage.kube, former, switched=False).status == "stuck"
 
 
 def test_one_that_is_gone_is_not_found() -> None:
