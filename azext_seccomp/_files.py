@@ -79,15 +79,15 @@ def require_writable(path: str) -> None:
 
     :raises FileProblem: it cannot.
     """
-    directory = os.path.dirname(path) or "."
-    if os.path.isdir(path) or not os.path.isdir(directory) or not os.access(directory, os.W_OK):
-        raise FileProblem(
-            f"{path or EMPTY} cannot be written.",
-            why="It is a directory."
-            if os.path.isdir(path)
-            else "Its directory is not there, or not yours to write to.",
-            fix="Give a path that you may write.",
-        )
+    beside = f"{path}.{os.getpid()}.new"
+    try:
+        if os.path.isdir(path):
+            raise IsADirectoryError(0, "Is a directory")
+        with open(beside, "xb"):
+            pass
+        os.unlink(beside)
+    except (OSError, ValueError) as error:
+        raise _unwritable(path, error) from error
 
 
 def write_file(path: str, data: bytes) -> None:
@@ -106,7 +106,9 @@ def write_file(path: str, data: bytes) -> None:
                 os.unlink(beside)
             raise
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise FileProblem(
-            f"{path or EMPTY} cannot be written.", why=f"{reason}.", fix="Give a path that you may write."
-        ) from error
+        raise _unwritable(path, error) from error
+
+
+def _unwritable(path: str, error: OSError | ValueError) -> FileProblem:
+    reason = error.strerror if isinstance(error, OSError) else str(error)
+    return FileProblem(f"{path or EMPTY} cannot be written.", why=f"{reason}.", fix="Give a path that you may write.")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _COLUMNS = ("node", "namespace", "pod", "container", "comm", "pid", "tid", "code", "syscall")
 _PLAN_COLUMNS = ("Namespace", "Workload", "Container", "Action", "Before", "Then")
-_PLAN_QUESTION = (
+_PLAN_LEGEND = (
     "restart: its pods are replaced by pods under the audit profile, and when the audit ends by pods as they were. "
     "copy: a copy runs beside it, and it is left as it is."
 )
@@ -42,6 +42,8 @@ class TerminalListener:
         self._watches_only = watches_only
         self._agreed = agreed
         self._header_shown = False
+        self.noticed: list[str] = []
+        """What has been shown already."""
 
     def agree(self, planned: Sequence[PlannedContainer]) -> None:
         """Show what is going to happen to workloads, and ask.
@@ -55,15 +57,16 @@ class TerminalListener:
         rows = [(one.namespace, one.workload, one.container, one.action, one.before, one.detail) for one in planned]
         table = tabulate(rows, headers=_PLAN_COLUMNS, tablefmt="simple", disable_numparse=True)
         if self._agreed:
-            for line in table.splitlines():
+            for line in [*table.splitlines(), _PLAN_LEGEND]:
                 logger.warning("%s", line)
             return
-        sys.stderr.write(f"{table}\n\n{_PLAN_QUESTION}\n")
+        sys.stderr.write(f"{table}\n\n{_PLAN_LEGEND}\n")
         sys.stderr.flush()
         user_confirmation("Go on?")
 
     def notice(self, text: str) -> None:
         """Show a sentence."""
+        self.noticed.append(text)
         self._clear()
         logger.warning("%s", text)
 

@@ -5,14 +5,20 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO
 
-from azext_seccomp.progress import Progress, Silent
+from knack.log import get_logger
 
+from azext_seccomp.progress import Progress
+
+logger = get_logger(__name__)
+
+_NUMBER = re.compile(r"\d+")
 _ERASE_LINE = "\r\x1b[K"
 
 
@@ -44,6 +50,20 @@ class TerminalProgress:
         self._stream.flush()
 
 
+class LoggedProgress:
+    """A line of the log for each new step, which ``--verbose`` shows; counts in a step make no new one."""
+
+    def __init__(self) -> None:
+        self._last = ""
+
+    def step(self, text: str, done: int | None = None, total: int | None = None) -> None:
+        """Log ``text`` unless it says the same as the step before."""
+        said = _NUMBER.sub("…", text)
+        if said != self._last:
+            self._last = said
+            logger.info("%s", text)
+
+
 @contextmanager
 def terminal_progress(cli_ctx: Any) -> Iterator[Progress]:
     """A progress that draws on standard error if that is a terminal and the user did not turn it off.
@@ -52,7 +72,7 @@ def terminal_progress(cli_ctx: Any) -> Iterator[Progress]:
     """
     off = cli_ctx.only_show_errors or cli_ctx.config.getboolean("core", "disable_progress_bar", False)
     if off or not sys.stderr.isatty():
-        yield Silent()
+        yield LoggedProgress()
         return
     progress = TerminalProgress(sys.stderr)
     try:

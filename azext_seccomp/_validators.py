@@ -7,12 +7,19 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from azure.cli.core.azclierror import MutuallyExclusiveArgumentError, RequiredArgumentMissingError
+from azure.cli.core.azclierror import (
+    InvalidArgumentValueError,
+    MutuallyExclusiveArgumentError,
+    RequiredArgumentMissingError,
+)
 
 
 def validate_audit(namespace: Namespace) -> None:
     """``audit`` takes either the pods that a manifest makes, or those that are selected."""
     _validate_dependencies(namespace)
+    for option in ("namespace", "session", "selector"):
+        if getattr(namespace, option) == "":  # mostly a variable of a script that has no value
+            raise InvalidArgumentValueError(f"--{option} is empty.", recommendation="Give it a value, or leave it out.")
     if namespace.namespace and namespace.all_namespaces:
         raise MutuallyExclusiveArgumentError("--namespace cannot be used together with --all-namespaces.")
     if namespace.manifest and (namespace.selector or namespace.pod_name or namespace.all_namespaces):
@@ -33,7 +40,8 @@ def validate_audit(namespace: Namespace) -> None:
 
 def _validate_workloads(namespace: Namespace) -> None:
     if namespace.manifest or namespace.pod_name:
-        raise MutuallyExclusiveArgumentError("--workload cannot be used together with --manifest or --pod-name.")
+        option = "--manifest" if namespace.manifest else "--pod-name"
+        raise MutuallyExclusiveArgumentError(f"--workload cannot be used together with {option}.")
     if namespace.keep:
         raise MutuallyExclusiveArgumentError(
             "--keep cannot be used together with --workload.",

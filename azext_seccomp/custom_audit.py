@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from knack.log import get_logger
@@ -105,7 +105,7 @@ def audit_cluster(
                 progress=progress,
             ).run()
     write_report(cmd.cli_ctx, result, report)
-    _conclude(cmd, result, fail_on or ())
+    _conclude(cmd, result, fail_on or (), listener.noticed)
     return result
 
 
@@ -200,11 +200,12 @@ def _cluster(info: ClusterInfo) -> Cluster:
     return Cluster(info.name, info.resource_group, facts)
 
 
-def _conclude(cmd: Any, report: dict[str, Any], fail_on: Sequence[str]) -> None:
+def _conclude(cmd: Any, report: dict[str, Any], fail_on: Sequence[str], shown: Collection[str]) -> None:
     """What the table has no room for goes to standard error; the exit code says the verdict when it was asked to."""
     if cmd.cli_ctx.invocation.data["output"] in ("table", "tsv"):
         for line in _summary(report):
-            logger.warning(line)
+            if line not in shown:
+                logger.warning("%s", line)
     if report["verdict"] in fail_on:
         exit_after_output(cmd.cli_ctx, EXIT_CODES[report["verdict"]])
 

@@ -20,6 +20,7 @@ from azext_seccomp.errors import InvalidInput, NotFound, SeccompError
 from azext_seccomp.node.inventory import Node
 from azext_seccomp.progress import Progress
 
+_SILENT_SECONDS = 60.0  # worth a hint: an API server under load may be late by some renewals
 OLD_SECONDS = 600.0
 """A journal that was renewed so long ago by this machine's clock is dead, however wrong the clocks are."""
 
@@ -70,8 +71,8 @@ def find(kube: Kube) -> dict[str, Left]:
     return found
 
 
-def left_behind(kube: Kube) -> list[str]:
-    """A sentence about each session that gives no sign of life; says what it goes by, for clocks may differ."""
+def left_behind(kube: Kube) -> list[tuple[str, str]]:
+    """Each session that gives no sign of life, with a sentence; it says what it goes by, for clocks may differ."""
     said = []
     for found in journals.list_all(kube):
         seconds = journals.seconds_since_renewal(found)
@@ -80,9 +81,10 @@ def left_behind(kube: Kube) -> list[str]:
             kept = journals.decode(found).kept
         except InvalidInput:
             kept = False
-        if seconds is not None and seconds > LEASE_SECONDS and not kept:
+        if seconds is not None and seconds > _SILENT_SECONDS and not kept:
             last = f"by this machine's clock its last sign of life was {seconds:.0f} s ago"
-            said.append(f"Session {printable(session, 64)} seems to be left unfinished: {last}.")
+            name = printable(session, 64)
+            said.append((name, f"Session {name} seems to be left unfinished: {last}."))
     return said
 
 

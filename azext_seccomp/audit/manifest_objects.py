@@ -46,7 +46,7 @@ def create(
     """
     made = []
     for number, one in enumerate(objects):
-        progress.step("Applying the manifest", number, len(objects))
+        progress.step("Creating what is to be watched", number, len(objects))
         try:
             body = audited_copy(one, session, path_of)
             created = once_there_is_an_account(partial(kube.create, one.collection, body))

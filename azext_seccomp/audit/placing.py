@@ -78,7 +78,8 @@ class Placing:
             raise Unsupported(
                 "Not every node can run a canary.",
                 why=_shown([f"{node}: {why}" for node, why in sorted(refusals.items())]),
-                fix="Upgrade their node images, leave their pools out with --nodepool-name, or use --mode audit.",
+                fix="Upgrade their node images, use --mode audit, or leave their pools out with --nodepool-name; "
+                "workloads have to be bound to the other pools by a nodeSelector then.",
             )
 
     def place(self) -> list[NodeOutcome]:

@@ -99,7 +99,7 @@ class PlannedContainer:
     :param container: empty for a workload as a whole.
     :param action: ``restart``, ``copy`` (one that runs beside it), ``none``.
     :param before: the profile that it has, in words.
-    :param detail: the ``localhostProfile`` that it gets, or why nothing happens to it.
+    :param detail: the name of the audit profile that it gets, or why nothing happens to it.
     """
 
     namespace: str

@@ -81,15 +81,14 @@ class AuditSession:
         self._progress.step("Looking at the nodes")
         nodes = read_nodes(self._kube)
         chosen = choose(nodes, self._plan.nodepools)
-        self._said += [
-            f"{one} Put back what it changed: {self._cluster.az('cleanup')}" for one in left_behind(self._kube)
-        ]
-        for text in self._said:
-            self._listener.notice(text)
         journals.require_unused(self._kube, self._session)
         exercise = self._exercise()
         self._profiles = self._profile_set(chosen.usable, exercise)
         exercise.prepare(self._profiles)
+        cleanup = self._cluster.az("cleanup")
+        for session, sentence in left_behind(self._kube):
+            self._said.append(f"{sentence} Put right what it left: {cleanup} --session {session}")
+            self._listener.notice(self._said[-1])
         planned = exercise.planned()
         if planned:
             self._listener.agree(planned)
@@ -264,8 +263,13 @@ class AuditSession:
         try:
             yield
         except BaseException as error:
+            broken_off = not isinstance(error, SeccompError) and self._journal is not None
+            if broken_off:
+                self._listener.notice("Broken off. What was made and changed is being put right.")
             with self._interrupts.shielded():
                 left = self._undo(nodes)
+            if broken_off and not left:
+                self._listener.notice("Everything is as it was before.")
             if left and isinstance(error, SeccompError):
                 error.fix = " ".join(filter(None, (error.fix, f"Then remove what was left: {self._cleanup()}.")))
             raise

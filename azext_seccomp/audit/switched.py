@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
 from typing import Any
 
 from azext_seccomp.audit import manifest_objects
@@ -250,7 +251,7 @@ class SwitchedWorkloads(Exercise):
                 name,
                 "none" if name in hindered else "copy" if one.former is None else "restart",
                 str(one.before.get(name, "")),
-                hindered.get(name) or self._path_of(found),
+                hindered.get(name) or f"profile {PurePosixPath(self._path_of(found)).stem}",
             )
 
     def _copies(self) -> list[ManifestObject]:

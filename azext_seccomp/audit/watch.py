@@ -74,6 +74,7 @@ class Watch:
         self._between = between
         self._progress = progress
         self._stop = stop
+        self._listener = listener
         self._recorder = Recorder(targets, listener)
         gadget = gadget_options(plan, exercise.selection)
         self._collectors = Collectors(kube, session, gadget, self._recorder, progress=progress, pace=pace)
@@ -98,6 +99,8 @@ class Watch:
                     if not self._stop.is_set():
                         ready()
                         self._watch(pods_expected)
+                    if self._stop.is_set():
+                        self._listener.notice("The audit ends early; the result is being put together.")
                     self._exercise.end()
                 early, ended = self._stop.is_set(), time.time_ns()
                 states = self._collectors.finish()

@@ -90,7 +90,7 @@ def _tiles(view: View) -> Html:
         _tile(f"{SIGNS[name]} {short(count)}", f"{name} calls", name if count else "") for name, count in counts.items()
     ]
     if not view.command:
-        tiles.append(_tile(str(len(view.subjects)), "workloads"))
+        tiles.append(_tile(str(len(view.subjects)), "workload" if len(view.subjects) == 1 else "workloads"))
         tiles.append(_tile(f"{sum(one.watched for one in view.nodes)}/{len(view.nodes)}", "nodes watched"))
     if view.unaudited:
         tiles.append(_tile(str(len(view.unaudited)), "not audited"))

@@ -8,10 +8,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from azext_seccomp.cluster.interface import JsonObject, Kube, Resource
+from azext_seccomp.cluster.interface import NAMESPACES, JsonObject, Kube, Resource
 from azext_seccomp.cluster.namespace import NAMESPACE
 from azext_seccomp.cluster.text import printable
-from azext_seccomp.errors import NotFound
+from azext_seccomp.errors import Forbidden, NotFound
 from azext_seccomp.workload.effective import container_profiles
 from azext_seccomp.workload.kinds import KINDS, LONG_RUNNING, Treatment, WorkloadKind
 from azext_seccomp.workload.pod_status import FINISHED
@@ -140,11 +140,25 @@ def _get(kube: Kube, resource: Resource, namespace: str, reference: Reference) -
     try:
         return kube.get(resource.path(namespace, reference.name))
     except NotFound as error:
+        where = printable(namespace, 64)
+        if not _is_there(kube, namespace):
+            raise NotFound(f"There is no namespace {where}.", fix="Check --namespace.") from None
         raise NotFound(
-            f"There is no {reference.kind} {printable(reference.name, 253)} in namespace {printable(namespace, 64)}.",
+            f"There is no {reference.kind} {printable(reference.name, 253)} in namespace {where}.",
             why=error.why,
             fix="Check the name and --namespace.",
         ) from None
+
+
+def _is_there(kube: Kube, namespace: str) -> bool:
+    """Whoever may not look is not told that it is not."""
+    try:
+        kube.get(NAMESPACES.path(name=namespace))
+    except NotFound:
+        return False
+    except Forbidden:
+        return True
+    return True
 
 
 def _is_system(namespace: str) -> bool:

@@ -49,8 +49,11 @@ def test_arguments_that_do_not_go_together(az: InProcessAz, tmp_path: Path, more
 @pytest.mark.parametrize(
     ("more", "words"),
     [
-        ((*WEB, "--manifest", "-"), "--workload cannot be used together with --manifest or --pod-name"),
-        ((*WEB, "--pod-name", "web-0"), "--workload cannot be used together with --manifest or --pod-name"),
+        ((*WEB, "--manifest", "-"), "--workload cannot be used together with --manifest"),
+        ((*WEB, "--selector", "app=web"), "--selector cannot be used together with the name of a workload"),
+        ((*WEB, "--namespace", ""), "--namespace is empty."),
+        ((*WEB, "--session", ""), "--session is empty."),
+        ((*WEB, "--pod-name", "web-0"), "--workload cannot be used together with --pod-name"),
         ((*WEB, "--keep"), "--keep cannot be used together with --workload"),
         ((*WEB, "-A"), "--all-namespaces cannot be used together with the name of a workload"),
         (("--workload", "deployment", "-w", "sts/db", "-A"), "--all-namespaces cannot be used together with the name"),
@@ -86,8 +89,8 @@ def test_workloads_that_cannot_be_meant(az: InProcessAz, tmp_path: Path, more: t
     [
         ("report.txt", "does not say which format it is to have"),
         ("report", "Let it end in .json, .sarif (SARIF 2.1.0, for code scanning), .xml (JUnit) or .html."),
-        ("nowhere/report.json", "Its directory is not there, or not yours to write to."),
-        ("there.json", "It is a directory."),
+        ("nowhere/report.json", "cannot be written. No such file or directory."),
+        ("there.json", "cannot be written. Is a directory."),
     ],
 )
 def test_reports_that_could_not_be_written_in_the_end(az: InProcessAz, tmp_path: Path, report: str, words: str) -> None:

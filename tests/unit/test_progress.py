@@ -9,8 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from azext_seccomp._progress import TerminalProgress, terminal_progress
-from azext_seccomp.progress import Silent
+from azext_seccomp._progress import LoggedProgress, TerminalProgress, terminal_progress
 
 
 class Terminal(io.StringIO):
@@ -59,10 +58,23 @@ def test_terminal_is_left_clean_after_an_error(monkeypatch: pytest.MonkeyPatch) 
 def test_turned_off_by_az_s_own_switches(monkeypatch: pytest.MonkeyPatch, cli: SimpleNamespace) -> None:
     monkeypatch.setattr(sys, "stderr", Terminal())
     with terminal_progress(cli) as progress:
-        assert isinstance(progress, Silent)
+        assert isinstance(progress, LoggedProgress)
 
 
-def test_silent_without_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_drawn_without_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", io.StringIO())
     with terminal_progress(context()) as progress:
-        assert isinstance(progress, Silent)
+        assert isinstance(progress, LoggedProgress)
+
+
+def test_verbose_shows_each_step_once(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("azext_seccomp._progress.logger.propagate", True)
+    caplog.set_level("INFO")
+    progress = LoggedProgress()
+    for left in (3, 2, 1):
+        progress.step(f"Watching for {left} s more; events so far:", 7 - left)
+    progress.step("Reading the last events")
+    assert [record.message for record in caplog.records] == [
+        "Watching for 3 s more; events so far:",
+        "Reading the last events",
+    ]

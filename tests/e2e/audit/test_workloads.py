@@ -13,6 +13,7 @@ import pytest
 
 from tests.e2e.audit.scene import Scene, counted, running, wait_for
 from tests.e2e.audit.workloads import Live, apart, container, workload
+from tests.e2e.draining import drain as drain_pods
 from tests.e2e.draining import drained
 
 pytestmark = pytest.mark.cluster
@@ -238,7 +239,8 @@ def test_a_node_is_drained_meanwhile(shop: Scene) -> None:
     def drain() -> None:
         (first,) = wait_for(lambda: web.running(audited=True))
         node = first["spec"]["nodeName"]
-        with drained(shop.stand, node):
+        with drained(shop.stand, node, pods="app=web"):
+            drain_pods(shop.stand, node, pods="aks-seccomp/role=collector")
             wait_for(lambda: [one for one in web.running(audited=True) if one["spec"]["nodeName"] != node])
             went.append(node)
 

@@ -3,7 +3,7 @@
 # --------------------------------------------------------------------------------------------
 import pytest
 
-from azext_seccomp.cluster.interface import JsonObject
+from azext_seccomp.cluster.interface import NAMESPACES, JsonObject
 from azext_seccomp.errors import NotFound
 from azext_seccomp.workload.find import Candidate, find
 from azext_seccomp.workload.reference import Reference, parse_reference
@@ -59,9 +59,12 @@ def test_the_server_selects_by_labels() -> None:
 
 
 def test_one_that_is_not_there_is_named() -> None:
-    with pytest.raises(NotFound) as error:
-        look(fake_kube(), "deploy/web")
-    assert "Deployment web in namespace shop" in error.value.what
+    kube = fake_kube()
+    with pytest.raises(NotFound, match="There is no namespace shop"):
+        look(kube, "deploy/web")
+    kube.add(NAMESPACES.path(name="shop"), {"metadata": {"name": "shop"}})
+    with pytest.raises(NotFound, match="There is no Deployment web in namespace shop"):
+        look(kube, "deploy/web")
 
 
 def test_nothing_at_all_is_an_error_too() -> None:
