@@ -3,6 +3,7 @@
 # --------------------------------------------------------------------------------------------
 """``audit --workload``: workloads as they are, put under the audit profile for a while, and then exactly as before."""
 
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -239,6 +240,7 @@ def test_a_node_is_drained_meanwhile(shop: Scene) -> None:
     def drain() -> None:
         (first,) = wait_for(lambda: web.running(audited=True))
         node = first["spec"]["nodeName"]
+        time.sleep(3)  # until it has made its calls
         with drained(shop.stand, node, pods="app=web"):
             drain_pods(shop.stand, node, pods="aks-seccomp/role=collector")
             wait_for(lambda: [one for one in web.running(audited=True) if one["spec"]["nodeName"] != node])
