@@ -17,6 +17,7 @@ from azext_seccomp.cluster.namespace import NAMESPACE, SESSION_LABEL, labels, se
 from azext_seccomp.cluster.text import printable
 from azext_seccomp.errors import Conflict, InvalidInput, NotFound
 from azext_seccomp.workload.change import FormerWorkload
+from azext_seccomp.workload.kinds import KINDS
 
 ROLE = "journal"
 VERSION = 1
@@ -139,6 +140,9 @@ def decode(found: JsonObject) -> Journal:
         raise InvalidInput("The journal cannot be read.", why=printable(str(error))) from None
     if journal.version != VERSION or journal.session != found["metadata"].get("labels", {}).get(SESSION_LABEL):
         raise InvalidInput("The journal is of another version of this extension, or is not this session's.")
+    for one in journal.workloads:
+        if not _can_be_switched(one):
+            raise InvalidInput(f"The journal names {one.label}, which no session can have changed.")
     return journal
 
 
@@ -150,6 +154,15 @@ def seconds_since_renewal(found: JsonObject) -> float | None:
         return time.time() - float((found["metadata"].get("annotations") or {}).get(_RENEWED, ""))
     except ValueError:
         return None
+
+
+def _can_be_switched(one: FormerWorkload) -> bool:
+    """Others can write to a journal, and the way back reads and writes whatever it names."""
+    kind = KINDS.get(one.kind)
+    if kind is None or kind.treatment != "patch":
+        return False
+    served = one.api_version in kind.api_versions and one.plural == kind.plural
+    return served and all((one.namespace, one.name, one.uid))
 
 
 def _taken(session: str) -> Conflict:

@@ -29,6 +29,11 @@ class WorkloadKind(NamedTuple):
         """As objects name them: ``apps/v1``, ``v1``."""
         return tuple(f"{self.group}/{version}" if self.group else version for version in self.versions)
 
+    @property
+    def plural(self) -> str:
+        """As URL paths name it."""
+        return self.words[1]
+
 
 KINDS = {
     one.kind: one
