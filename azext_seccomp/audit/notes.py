@@ -58,16 +58,18 @@ def notes(
 
 
 def _left(removals: Sequence[Removal], cluster: Cluster) -> list[str]:
+    failed = [one for one in removals if one.status == "failed"]
     said = []
     for one in removals:
         if one.status == "kept" and one.kind == "File":
-            command = cluster.az("profile remove") + f" --path {one.name}"
-            said.append(f"{one.name} stays on the nodes: {one.detail}. Remove it later: {command}")
+            text = f"{one.name} stays on the nodes: {one.detail}."
+            if not failed:  # else trying again removes it too
+                text += f" Remove it later: {cluster.az('profile remove')} --path {one.name}"
+            said.append(text)
         elif one.status == "kept":
             said.append(f"{one.kind} {one.name} stays: {one.detail}.")
-        elif one.status in ("restored", "absent") and one.kind != "File" and one.detail:
+        elif one.remarkable and one.status != "failed":
             said.append(f"{one.kind} {one.name}: {one.detail.removesuffix('.')}.")
-    failed = [one for one in removals if one.status == "failed"]
     if failed:
         named = "; ".join(
             f"{one.kind} {one.name}{f' on {one.node}' if one.node else ''} ({one.detail})"

@@ -15,7 +15,7 @@ from azext_seccomp.cluster.text import printable
 from azext_seccomp.errors import SeccompError
 from azext_seccomp.progress import Progress
 from azext_seccomp.workload.change import FormerWorkload
-from azext_seccomp.workload.revisions import forget_revisions, in_history
+from azext_seccomp.workload.revisions import Histories, forget_revisions, in_history
 from azext_seccomp.workload.switching import Restored, restore
 
 _STATUSES: dict[str, RemovalStatus] = {
@@ -28,11 +28,17 @@ _STATUSES: dict[str, RemovalStatus] = {
 
 
 def restore_all(kube: Kube, workloads: Sequence[FormerWorkload], session: str, progress: Progress) -> list[Removal]:
-    """Put everything back first, then wait: a workload that is slow to roll out does not keep the others changed."""
+    """Put everything back first, then wait: a workload that is slow to roll out does not keep the others changed. One
+    whose pods are not back in time has failed, however well its template is: they go on under the audit profile.
+
+    :return: what became of each, in their order.
+    """
     results: list[tuple[FormerWorkload, Restored]] = []
     for number, one in enumerate(workloads):
         progress.step("Putting the workloads back", number, len(workloads))
         results.append((one, put_back(kube, one, session)))
+    histories = Histories(kube)
+    rolling = [one for one, result in results if _may_have_pods(histories, one, result)]
     late: dict[str, str] = {}
 
     def settled(one: FormerWorkload, stuck: str) -> None:
@@ -41,7 +47,7 @@ def restore_all(kube: Kube, workloads: Sequence[FormerWorkload], session: str, p
 
     wait_rolled_out(
         kube,
-        [one for one, result in results if _may_have_pods(kube, one, result)],
+        rolling,
         settled,
         switched=False,
         pump=time.sleep,
@@ -49,13 +55,16 @@ def restore_all(kube: Kube, workloads: Sequence[FormerWorkload], session: str, p
         progress=progress,
         seconds=ROLLOUT_SECONDS,
     )
-    removals = []
-    for one, result in results:
-        said = [late.get(one.uid, result.detail)]
-        if result.status in ("restored", "untouched"):
-            said.append(_forget(kube, one))
-        removals.append(_removal(one, result.status, " ".join(filter(None, said))))
-    return removals
+    histories = Histories(kube)  # as they are now
+    stays = {one.uid: _forget(histories, one) for one in rolling if one.uid not in late}
+    return [
+        _removal(
+            one,
+            "failed" if one.uid in late else _STATUSES[result.status],
+            [result.detail, late.get(one.uid, ""), stays.get(one.uid, "")],
+        )
+        for one, result in results
+    ]
 
 
 def put_back(kube: Kube, one: FormerWorkload, session: str) -> Restored:
@@ -66,27 +75,27 @@ def put_back(kube: Kube, one: FormerWorkload, session: str) -> Restored:
         return Restored("failed", str(error))
 
 
-def _may_have_pods(kube: Kube, one: FormerWorkload, result: Restored) -> bool:
+def _may_have_pods(histories: Histories, one: FormerWorkload, result: Restored) -> bool:
     """Whether pods under the audit profile may be left. Also of one that has its template already: it was put back when
     its rollout got stuck, or by a run that was killed then.
     """
     if result.status != "untouched":
         return result.status == "restored"
     try:
-        return in_history(kube, one)
+        return in_history(histories, one)
     except SeccompError:
         return True
 
 
-def _forget(kube: Kube, one: FormerWorkload) -> str:
+def _forget(histories: Histories, one: FormerWorkload) -> str:
     """An old revision that stays is worth a sentence, not a failure."""
     try:
-        forget_revisions(kube, one)
+        why = "it is still in use" if forget_revisions(histories, one) else ""
     except SeccompError as error:
-        return f"A revision with the audit profile stays in its history, do not roll back to it: {error}"
-    return ""
+        why = str(error)
+    return f"A revision with the audit profile stays in its history, do not roll back to it: {why}" if why else ""
 
 
-def _removal(one: FormerWorkload, status: str, detail: str) -> Removal:
+def _removal(one: FormerWorkload, status: RemovalStatus, said: Sequence[str]) -> Removal:
     name = printable(f"{one.namespace}/{one.name}", 330)
-    return Removal(printable(one.kind, 80), name, _STATUSES[status], printable(detail, 500))
+    return Removal(printable(one.kind, 80), name, status, printable(" ".join(filter(None, said)), 500))

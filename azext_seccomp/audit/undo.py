@@ -4,7 +4,7 @@
 """Takes away what a session's journal names: the end of every run, and of those that were killed."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 from azext_seccomp.audit import journal as journals
@@ -22,14 +22,19 @@ from azext_seccomp.node.inventory import Node, choose
 from azext_seccomp.node.manifest import ROLE as INSTALLER
 from azext_seccomp.node.paths import own_path
 from azext_seccomp.node.placement import MAX_FILES, NodeOutcome, remove
-from azext_seccomp.node.users import users_of
+from azext_seccomp.node.users import profiles_of, users_of
 from azext_seccomp.progress import Progress, Silent
+from azext_seccomp.workload.change import FormerWorkload
 from azext_seccomp.workload.manifest import ROLE as WORKLOAD
+from azext_seccomp.workload.templates import pod_template
 
 POD_GRACE_SECONDS = 5
 _PODS_GONE_SECONDS = 60.0
 _POLL_SECONDS = 0.3
 _USERS_SHOWN = 3
+
+_Made = FormerWorkload | JournalObject
+_Staying = tuple[_Made, Removal]  # what is still there, and why
 
 
 def undo(
@@ -48,19 +53,22 @@ def undo(
     :raises SeccompError: the API server cannot be talked to any more.
     """
     progress = progress or Silent()
-    removals = restore_all(kube, journal.workloads, journal.session, progress)
-    back = bool(journal.workloads) and not any(one.status == "failed" for one in removals)
+    restored = restore_all(kube, journal.workloads, journal.session, progress)
+    removed: list[Removal] = []
     if journal.objects:
         progress.step("Removing the objects that were made")
-        removed = [_remove_object(kube, journal.session, one) for one in reversed(journal.objects)]
+        removed += [_remove_object(kube, journal.session, one) for one in reversed(journal.objects)]
         if all(one.status in ("removed", "absent") for one in removed):  # else their pods do not go, or not now
             _end_pods(kube, journal)
-        removals += removed
     progress.step("Removing the pods")
     remove_own_pods(kube, journal.session)
-    if back:
+    if not any(one.status == "failed" for one in restored):
         _await_unused(kube, journal, nodes)
-    removals += _remove_files(kube, journal, nodes, installer_image or journal.installer_image, progress)
+    made: list[_Made] = [*journal.workloads, *reversed(journal.objects)]
+    removals = restored + removed
+    staying = [(one, done) for one, done in zip(made, removals, strict=True) if done.status in ("failed", "kept")]
+    image = installer_image or journal.installer_image
+    removals += _remove_files(kube, journal, nodes, staying, image, progress)
     if not any(one.status == "failed" for one in removals):
         journals.delete(kube, journal.session)
     return removals
@@ -126,15 +134,22 @@ def _end_pods(kube: Kube, journal: Journal) -> None:
         time.sleep(_POLL_SECONDS)
 
 
-def _remove_files(kube: Kube, journal: Journal, nodes: Sequence[Node], image: str, progress: Progress) -> list[Removal]:
-    """All files that nobody uses any more, in one go."""
+def _remove_files(
+    kube: Kube,
+    journal: Journal,
+    nodes: Sequence[Node],
+    staying: Sequence[_Staying],
+    image: str,
+    progress: Progress,
+) -> list[Removal]:
+    """All files that nobody uses or names any more, in one go."""
     wanted = set(journal.nodes)
     there = [node for node in nodes if node.name in wanted]
     if not there or not journal.files:
         return []  # the nodes are gone, and their disks with them
     try:
         paths = [own_path(path) for path in journal.files]
-        kept = _needed(kube, journal.session, paths, there)
+        kept = _kept(kube, journal.session, paths, there, staying)
         removals = [Removal("File", path, "kept", why) for path, why in kept.items()]
         unused = [path for path in paths if path not in kept]
         if not unused:
@@ -153,10 +168,13 @@ def _await_unused(kube: Kube, journal: Journal, nodes: Sequence[Node]) -> None:
     """The pods that workloads had under the audit profile end after those that they have again have begun. Whoever may
     not look does without: whether a file can go is judged later.
     """
-    there = [node for node in nodes if node.name in journal.nodes]
+    there = [node.name for node in nodes if node.name in journal.nodes]
+    spaces = {one.namespace for one in journal.workloads}
     deadline = time.monotonic() + _PODS_GONE_SECONDS
     with suppress(SeccompError):
-        while _pods_by_file(kube, journal.files, there) and time.monotonic() < deadline:
+        while spaces := {one for one in spaces if users_of(kube, there, journal.files, namespace=one)}:
+            if time.monotonic() >= deadline:
+                return
             time.sleep(_POLL_SECONDS * 10)
 
 
@@ -169,21 +187,48 @@ def _failed_file(path: str, why: str, node: str = "") -> Removal:
     return Removal("File", printable(path, 256), "failed", printable(why, 500), node)
 
 
-def _needed(kube: Kube, session: str, paths: Sequence[str], nodes: Sequence[Node]) -> dict[str, str]:
-    """The files that somebody still uses, and who: pods, or other sessions that audit the same profile."""
-    needed: dict[str, str] = {}
+def _kept(
+    kube: Kube, session: str, paths: Sequence[str], nodes: Sequence[Node], staying: Sequence[_Staying]
+) -> dict[str, str]:
+    """The files that somebody needs, and who: templates, pods, or other sessions that audit the same profile."""
+    kept: dict[str, str] = {}
+    for one, removal in staying:
+        for path in _named(kube, one, paths):
+            kept.setdefault(path, f"{removal.kind} {removal.name} still names it")
     for path, pods in _pods_by_file(kube, paths, nodes).items():
         more = f" and {len(pods) - _USERS_SHOWN} more" if len(pods) > _USERS_SHOWN else ""
-        needed[path] = printable(f"pods use it: {', '.join(pods[:_USERS_SHOWN])}{more}", 500)
+        kept.setdefault(path, printable(f"pods use it: {', '.join(pods[:_USERS_SHOWN])}{more}", 500))
+    for path, other in _of_other_sessions(kube, session, paths):
+        kept.setdefault(path, f"session {other} uses it")
+    for one, removal in staying:
+        if isinstance(one, FormerWorkload) and removal.status == "failed":
+            # Its controller may make pods of the template that it had under audit until all are back.
+            for path in {container.path for container in one.containers}.intersection(paths):
+                kept.setdefault(path, f"{removal.kind} {removal.name} is not back yet")
+    return kept
+
+
+def _of_other_sessions(kube: Kube, session: str, paths: Sequence[str]) -> Iterator[tuple[str, str]]:
     for found in journals.list_all(kube):
         try:
             other = journals.decode(found)
         except InvalidInput:
             continue
         if other.session != session:
-            for path in set(paths).intersection(other.files):
-                needed.setdefault(path, f"session {other.session} uses it")
-    return needed
+            yield from ((path, other.session) for path in set(paths).intersection(other.files))
+
+
+def _named(kube: Kube, one: _Made, paths: Sequence[str]) -> set[str]:
+    """The files that its template names, pods or not: the next one of them could not be created without. All of them
+    when nobody knows.
+    """
+    try:
+        template = pod_template(kube.get(one.resource.path(one.namespace, one.name)))
+    except NotFound:
+        return set()
+    except SeccompError:
+        return set(paths)
+    return set(paths).intersection(profiles_of(template.spec)) if template is not None else set()
 
 
 def _pods_by_file(kube: Kube, paths: Sequence[str], nodes: Sequence[Node]) -> dict[str, list[str]]:

@@ -53,30 +53,35 @@ def require_unused(kube: Kube, nodes: Sequence[Node], paths: Sequence[str] | Non
         )
 
 
-def users_of(kube: Kube, nodes: Iterable[str], paths: Iterable[str] | None) -> list[User]:
+def users_of(kube: Kube, nodes: Iterable[str], paths: Iterable[str] | None, *, namespace: str = "") -> list[User]:
     """The pods on these nodes that ask for one of the files (for any file of ours when ``paths`` is None).
 
     Pods that are being deleted do not count: the kubelet creates none of their containers again.
+
+    :param namespace: look at the pods of this one only.
     """
     wanted = None if paths is None else frozenset(paths)
     where = frozenset(nodes)
     users: list[User] = []
-    for pod in kube.list(PODS.path(), fields=_ALIVE):
+    for pod in kube.list(PODS.path(namespace or None), fields=_ALIVE):
         spec = pod.get("spec") or {}
         node = spec.get("nodeName", "")
         if node not in where or "deletionTimestamp" in pod["metadata"]:
             continue
-        for path in sorted(set(_profiles(spec))):
+        for path in sorted(set(profiles_of(spec))):
             if path.startswith(f"{OWN_DIRECTORY}/") if wanted is None else path in wanted:
                 users.append(User(pod["metadata"]["namespace"], pod["metadata"]["name"], node, path))
     return users
 
 
-def _profiles(spec: Mapping[str, Any]) -> Iterator[str]:
-    """The value of every ``localhostProfile`` of a pod, the pod's own first."""
-    contexts = [spec.get("securityContext")]
-    contexts += [container.get("securityContext") for kind in _CONTAINERS for container in spec.get(kind) or ()]
-    for context in contexts:
-        profile = ((context or {}).get("seccompProfile") or {}).get("localhostProfile")
-        if isinstance(profile, str):
-            yield profile
+def profiles_of(spec: Mapping[str, Any]) -> Iterator[str]:
+    """The value of every ``localhostProfile`` of a pod's spec, the pod's own first. The spec may be one that no API
+    server has checked.
+    """
+    listed = (spec.get(kind) for kind in _CONTAINERS)
+    for holder in (spec, *(one for some in listed if isinstance(some, list) for one in some)):
+        found: Any = holder
+        for part in ("securityContext", "seccompProfile", "localhostProfile"):
+            found = found.get(part) if isinstance(found, dict) else None
+        if isinstance(found, str):
+            yield found

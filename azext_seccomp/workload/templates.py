@@ -46,7 +46,8 @@ def pod_template(found: JsonObject) -> PodTemplate | None:
 def containers_of(spec: Mapping[str, Any]) -> Iterator[JsonObject]:
     """Every container of a pod's spec: init, usual, ephemeral."""
     for kind in CONTAINER_LISTS:
-        for container in spec.get(kind) or ():
+        found = spec.get(kind)
+        for container in found if isinstance(found, list) else ():
             if isinstance(container, dict):
                 yield container
 

@@ -17,7 +17,7 @@ from azext_seccomp.workload.change import ANNOTATION, FormerWorkload, plan_chang
 from azext_seccomp.workload.copies import copy_of
 from azext_seccomp.workload.find import Candidate, find
 from azext_seccomp.workload.reference import parse_reference
-from azext_seccomp.workload.revisions import forget_revisions
+from azext_seccomp.workload.revisions import Histories, forget_revisions
 from azext_seccomp.workload.rollout import Rollout, advance
 from azext_seccomp.workload.switching import dry_run, restore, switch
 from tests.e2e.audit.scene import TOOLS, profile_text, wait_for
@@ -170,7 +170,7 @@ def test_there_and_back(place: Place, kind: str, spec: dict[str, Any]) -> None:
     assert after["spec"] == before["spec"]
     assert ANNOTATION not in after["metadata"].get("annotations", {})
 
-    wait_for(lambda: forget_revisions(place.kube, former) or not place.revisions(), SECONDS)
+    wait_for(lambda: not forget_revisions(Histories(place.kube), former) and not place.revisions(), SECONDS)
     assert place.kube.get(former.path)["spec"] == before["spec"]
     assert set(place.filters()) == {"0"}
 
@@ -185,7 +185,7 @@ def test_a_rollout_that_a_quota_stops_is_told_and_taken_back(place: Place) -> No
     place.troubled(former, "exceeded quota: full")
     assert restore(place.kube, former, place.session).status == "restored"
     place.rolled_out(former, switched=False)
-    wait_for(lambda: forget_revisions(place.kube, former) or not place.revisions(), SECONDS)
+    wait_for(lambda: not forget_revisions(Histories(place.kube), former) and not place.revisions(), SECONDS)
 
 
 def _used(place: Place) -> str:

@@ -21,10 +21,15 @@ from azext_seccomp.cluster.namespace import NAMESPACE, ensure_namespace, labels
 from azext_seccomp.errors import Forbidden, InvalidInput, NotFound
 from azext_seccomp.node.inventory import Node, read_nodes
 from azext_seccomp.progress import Silent
+from azext_seccomp.workload.change import FormerContainer, FormerWorkload
+from azext_seccomp.workload.switching import Restored
+from tests.unit.audit.controllers import DEPLOYMENTS
 from tests.unit.audit.fake_cluster import FakeCluster
+from tests.unit.fakes import Key, Request
 
 S1, S2 = "saaaaaaaaaa", "sbbbbbbbbbb"
 PATH = "aks-seccomp/audit/0123456789abcdef.json"
+WEB = DEPLOYMENTS.path("shop", "web")
 N1 = [Node("n1", "np1")]
 
 
@@ -43,6 +48,19 @@ def journal(session: str = S1, **more: Any) -> Journal:
 def applied(name: str, uid: str = "", kind: str = "Pod") -> JournalObject:
     plural = {"Pod": "pods", "ConfigMap": "configmaps"}[kind]
     return JournalObject("v1", kind, plural, True, "shop", name, uid)
+
+
+def switched(**changed: str) -> FormerWorkload:
+    known = FormerWorkload(
+        "apps/v1",
+        "Deployment",
+        "deployments",
+        "shop",
+        "web",
+        "uid-web",
+        (FormerContainer("containers", "app", None, False, PATH),),
+    )
+    return msgspec.structs.replace(known, **changed)
 
 
 def theirs(session: str, name: str = "web") -> JsonObject:
@@ -101,6 +119,63 @@ class TestUndo:
         assert undo(cluster, journal(), N1) == [Removal("File", PATH, "kept", f"session {S2} uses it")]
         assert cluster.files() == [PATH]
 
+    def test_a_file_that_an_object_which_stays_names_stays(self, cluster: FakeCluster) -> None:
+        """Whatever has become of its pods."""
+        cluster.write(PATH)
+        ended = {"apiVersion": "v1", "metadata": {"name": "web"}, "status": {"phase": "Succeeded"}}
+        cluster.add(PODS.path("shop", "web"), {**user_of(PATH), **ended})
+        *_, file = undo(cluster, journal(objects=(applied("web"),)), N1)
+        assert file == Removal("File", PATH, "kept", "Pod shop/web still names it")
+        assert cluster.files() == [PATH]
+
+    def test_a_file_stays_when_nobody_may_look_who_names_it(self, cluster: FakeCluster) -> None:
+        cluster.write(PATH)
+        theirs_alone = PODS.path("shop", "web")
+        cluster.refuse = lambda request: Forbidden("No.") if request.path == theirs_alone else None
+        removals = undo(cluster, journal(objects=(applied("web"),)), N1)
+        assert [one.status for one in removals] == ["failed", "kept"]
+        assert cluster.files() == [PATH]
+
+    def test_one_that_was_made_anew_from_a_template_under_audit_keeps_the_file(self, cluster: FakeCluster) -> None:
+        cluster.write(PATH)
+        template = {"metadata": {}, "spec": user_of(PATH)["spec"]}
+        cluster.add(WEB, {"metadata": {"uid": "another"}, "spec": {"template": template, "replicas": 0}})
+        workload, file = undo(cluster, journal(workloads=(switched(),)), N1)
+        assert (workload.status, file) == ("kept", Removal("File", PATH, "kept", "Deployment shop/web still names it"))
+        assert cluster.files() == [PATH]
+
+    def test_a_file_stays_as_long_as_pods_are_not_back(
+        self, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("azext_seccomp.audit.restoring.ROLLOUT_SECONDS", 0)
+        monkeypatch.setattr("azext_seccomp.audit.restoring.put_back", lambda *_: Restored("restored"))
+        cluster.write(PATH)
+        template = {"metadata": {}, "spec": {"containers": [{"name": "app"}]}}
+        metadata = {"uid": "uid-web", "generation": 2}
+        cluster.add(WEB, {"metadata": metadata, "spec": {"template": template, "selector": {}}})
+        journals.write(cluster, journal(workloads=(switched(),)))
+        workload, file = undo(cluster, journal(workloads=(switched(),)), N1)
+        assert (workload.status, file.detail) == ("failed", "Deployment shop/web is not back yet")
+        assert cluster.files() == [PATH]
+        assert cluster.names(CONFIG_MAPS.path(NAMESPACE)) == [f"journal-{S1}"]
+
+    def test_pods_that_are_going_are_waited_for_in_the_namespaces_of_the_workloads_alone(
+        self, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("azext_seccomp.audit.undo._POLL_SECONDS", 0.001)
+        cluster.write(PATH)
+        cluster.add(PODS.path("shop", "user"), user_of(PATH))
+        everywhere, here = PODS.path(), PODS.path("shop")
+
+        def end(request: Request) -> None:
+            if len(cluster.made("list", here)) == 5:
+                cluster.objects.pop(Key("pods", "shop", "user"), None)
+
+        cluster.refuse = end
+        assert undo(cluster, journal(workloads=(switched(),)), N1)[-1].status == "removed"
+        assert len([one for one in cluster.made("list") if one.path == everywhere]) == 1
+        assert len([one for one in cluster.made("list") if one.path == here]) == 5
+
     def test_what_cannot_be_removed_stays_in_the_journal(self, cluster: FakeCluster) -> None:
         cluster.write(PATH)
         journals.write(cluster, journal())
@@ -157,6 +232,29 @@ class TestJournal:
         found["data"]["journal.json"] = text
         with pytest.raises(InvalidInput):
             journals.decode(found)
+
+    @pytest.mark.parametrize(
+        "forged",
+        [
+            {"kind": "Rollout"},
+            {"kind": "CronJob", "api_version": "batch/v1", "plural": "cronjobs"},
+            {"kind": "Pod", "api_version": "v1", "plural": "pods"},
+            {"plural": "secrets"},
+            {"api_version": "apps/v1beta1"},
+            {"api_version": "v1"},
+            {"namespace": ""},
+            {"name": ""},
+            {"uid": ""},
+        ],
+    )
+    def test_a_workload_that_no_session_changes(self, cluster: FakeCluster, forged: dict[str, str]) -> None:
+        """Others may write into the namespace of the journals; their nonsense does not keep the next one."""
+        journals.write(cluster, journal(workloads=(switched(**forged),), files=()))
+        journals.write(cluster, journal(S2, files=()))
+        (found, _) = journals.list_all(cluster)
+        with pytest.raises(InvalidInput, match="which no session can have changed"):
+            journals.decode(found)
+        assert [one.status for one in cleaned(cluster, force=True)] == ["partly", "removed"]
 
     def test_of_another_version_or_session(self, cluster: FakeCluster) -> None:
         for known in (journal(version=journals.VERSION + 1), journal()):

@@ -13,7 +13,7 @@ import pytest
 from azext_seccomp.audit.choice import OneProfile, ProfileChoice, RuntimeDefault
 from azext_seccomp.audit.notes import next_commands, notes
 from azext_seccomp.audit.plan import Cluster, Plan, Selection
-from azext_seccomp.audit.removal import Removal
+from azext_seccomp.audit.removal import Removal, rows
 from azext_seccomp.profile.source import Options, load
 
 CLUSTER = Cluster("c1", "rg1", {})
@@ -64,6 +64,41 @@ def test_files_that_stay_come_with_the_command_that_removes_them() -> None:
     assert note.endswith(
         "Remove it later: az aks seccomp profile remove -g rg1 -n c1 --path aks-seccomp/audit/s/x.json"
     )
+
+
+def test_files_that_stay_for_the_next_attempt() -> None:
+    """It removes them too; taking them away by hand would take them from a workload that needs them."""
+    file = Removal("File", "aks-seccomp/audit/s/x.json", "kept", "Deployment shop/web still names it")
+    stays, failed = said(file, Removal("Deployment", "shop/web", "failed", "The policy denies it."))
+    assert stays == "aks-seccomp/audit/s/x.json stays on the nodes: Deployment shop/web still names it."
+    assert failed.endswith("Try again: az aks seccomp cleanup -g rg1 -n c1")
+
+
+def test_what_is_left_is_data_too() -> None:
+    removals = [
+        Removal("Deployment", "shop/web", "failed", "No more."),
+        Removal("Deployment", "shop/api", "restored", "A revision stays."),
+        Removal("Deployment", "shop/other", "absent", "it was deleted"),
+        Removal("Deployment", "shop/fine", "restored"),
+        Removal("File", "x.json", "kept", "pods use it: shop/web-1"),
+        Removal("File", "x.json", "failed", "no answer", "n1"),
+        Removal("File", "x.json", "absent", "there is none", "n2"),
+        Removal("File", "x.json", "removed", "", "n3"),
+    ]
+    assert [(one["name"], one["node"], one["status"]) for one in rows(removals)] == [
+        ("shop/web", "", "failed"),
+        ("shop/api", "", "restored"),
+        ("shop/other", "", "absent"),
+        ("x.json", "", "kept"),
+        ("x.json", "n1", "failed"),
+    ]
+    assert rows(removals)[0] == {
+        "kind": "Deployment",
+        "name": "shop/web",
+        "node": "",
+        "status": "failed",
+        "detail": "No more.",
+    }
 
 
 def test_the_first_of_many_failures() -> None:

@@ -30,6 +30,7 @@ DONE = {**ROLLING, "availableReplicas": 1}
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("azext_seccomp.audit.rollouts._POLL_SECONDS", 0.01)
     monkeypatch.setattr("azext_seccomp.audit.rollouts._TROUBLE_SECONDS", 0.2)
+    monkeypatch.setattr("azext_seccomp.audit.restoring.ROLLOUT_SECONDS", 0.5)
 
 
 @pytest.fixture
@@ -120,14 +121,54 @@ def test_a_revision_that_stays_is_said(cluster: Controllers, before: bool) -> No
     assert history(cluster) == ["web-audit"]
 
 
-def test_pods_that_do_not_come_back_are_said(cluster: Controllers) -> None:
+def test_pods_that_do_not_come_back_are_a_failure(cluster: Controllers) -> None:
+    """They go on under the audit profile, and their ReplicaSet makes more of them."""
     former = switched(cluster)
     cluster.refuse = lambda request: (
         Forbidden("You may not list pods.") if request.verb == "list" and "/pods" in request.path else None
     )
     removal = restored(cluster, former)
-    assert removal.status == "restored"
+    assert removal.status == "failed"
     assert "its template is what it was, but its pods are not all back: You may not list pods." in removal.detail
+    assert history(cluster) == ["web-audit"]
+    cluster.refuse = lambda _: None
+    assert restored(cluster, former) == Removal("Deployment", "shop/web", "absent"), "the next attempt"
+    assert history(cluster) == []
+
+
+def test_pods_of_a_replica_set_that_a_budget_keeps_under_the_profile_are_a_failure() -> None:
+    """Nobody but the next cleanup replaces them."""
+    stage = Stage("ReplicaSet", back=True)
+    stage.pod("web-1", audited=True)
+    stage.kube.budget = "It would violate the budget."
+    (removal,) = restore_all(stage.kube, [stage.former], SESSION, Silent())
+    assert (removal.status, removal.detail.rpartition(": ")[2]) == ("failed", "It would violate the budget.")
+
+
+def test_one_that_is_deleted_meanwhile_is_no_failure(cluster: Controllers) -> None:
+    former = switched(cluster)
+
+    def delete(request: Request) -> None:
+        if request.verb == "list" and "/pods" in request.path:
+            cluster.refuse = lambda _: None
+            cluster.set_status(WEB, ROLLING)
+            cluster.undeploy()
+
+    cluster.refuse = delete
+    assert restored(cluster, former).status == "restored"
+
+
+def test_histories_are_not_listed_for_each_workload(cluster: Controllers) -> None:
+    formers = [switched(cluster)]
+    for number in range(4):
+        cluster.deploy(deployment(f"other-{number}"))
+        reference = parse_reference(f"deploy/other-{number}")
+        (candidate,) = find(cluster, [reference], namespace="shop", labels="", include_system=False)
+        formers.append(plan_change(candidate, lambda _: f"aks-seccomp/audit/{SESSION}/0123456789abcdef.json"))
+    cluster.requests.clear()
+    removals = restore_all(cluster, formers, SESSION, Silent())
+    assert [one.status for one in removals] == ["restored", *["absent"] * 4]
+    assert len(cluster.made("list", "/replicasets")) == 2, "before the waiting and after it"
 
 
 def test_one_that_cannot_be_put_back_does_not_keep_the_others(cluster: Controllers) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from azext_seccomp.audit.rollouts import wait_rolled_out
-from azext_seccomp.cluster.interface import JsonObject
+from azext_seccomp.cluster.interface import PODS, JsonObject
 from azext_seccomp.errors import Forbidden, SeccompError, ServerFault, Unreachable
 from azext_seccomp.progress import Silent
 from azext_seccomp.workload.change import FormerWorkload, plan_change
@@ -75,7 +75,13 @@ def path(name: str = "web") -> str:
 
 
 def told(
-    cluster: FakeKube, clock: Clock, formers: list[FormerWorkload], *, seconds: float = 300, stop: bool = False
+    cluster: FakeKube,
+    clock: Clock,
+    formers: list[FormerWorkload],
+    *,
+    seconds: float = 300,
+    stop: bool = False,
+    back: bool = False,
 ) -> dict[str, str]:
     """What is told of each, by its name."""
     said: dict[str, str] = {}
@@ -86,7 +92,7 @@ def told(
         cluster,
         formers,
         lambda one, why: said.update({one.name: why}),
-        switched=True,
+        switched=not back,
         pump=clock.pump,
         stop=ended,
         progress=Silent(),
@@ -126,6 +132,63 @@ def test_trouble_that_passes_is_none(cluster: Controllers, clock: Clock) -> None
 
     clock.then[15] = heal
     assert told(cluster, clock, formers) == {"web": ""}
+
+
+def fail(cluster: Controllers, message: str, name: str = "web") -> None:
+    """The kubelet says something else about the pod."""
+    cluster.stuck[name] = message
+    cluster.replace(path(name), cluster.get(path(name)))
+
+
+def test_every_kind_of_trouble_has_its_time(cluster: Controllers, clock: Clock) -> None:
+    """A quota that passes late leaves the pull of an image the time that it would have had without."""
+    (former,) = switched(cluster, "web")
+    for pod in cluster.pods():
+        cluster.delete(PODS.path("shop", pod["metadata"]["name"]))
+    quota = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": "exceeded quota"}
+    cluster.set_status(path(), {**ROLLING, "conditions": [quota]})
+    clock.then[15] = lambda: fail(cluster, "image not found")
+    (why,) = told(cluster, clock, [former]).values()
+    assert "image not found" in why
+    assert clock.passed == 35
+
+
+def test_two_kinds_of_trouble_by_turns_do_not_last_for_ever(cluster: Controllers, clock: Clock) -> None:
+    (former,) = switched(cluster, "web")
+
+    def turn() -> None:
+        reason = ("ErrImagePull", "ImagePullBackOff")[clock.passed % 2]
+        state = {"waiting": {"reason": reason, "message": f"attempt {clock.passed}"}}
+        (pod,) = cluster.pods()
+        status = {"phase": "Pending", "containerStatuses": [{"name": "app", "state": state}]}
+        cluster.set_status(PODS.path("shop", pod["metadata"]["name"]), status)
+        clock.then[clock.passed + 1] = turn
+
+    cluster.set_status(path(), ROLLING)
+    turn()
+    (why,) = told(cluster, clock, [former]).values()
+    assert "attempt 20" in why
+    assert clock.passed == 20
+
+
+def test_the_way_back_is_not_given_up_before_its_time(clock: Clock) -> None:
+    stage = Stage("ReplicaSet", back=True)
+    stage.pod("audited-1", audited=True)
+    stage.kube.budget = BUDGET
+
+    def allow() -> None:
+        stage.kube.budget = ""
+        clock.then[clock.passed + 2] = lambda: stage.pod("web-1", audited=False)
+
+    clock.then[200] = allow
+    assert told(stage.kube, clock, [stage.former], back=True) == {"web": ""}
+    assert clock.passed == 202
+
+
+def test_nothing_has_to_come_back_of_one_that_is_deleted(cluster: Controllers, clock: Clock) -> None:
+    formers = switched(cluster, "web")
+    cluster.undeploy()
+    assert told(cluster, clock, formers, back=True) == {"web": ""}
 
 
 @pytest.mark.parametrize("error", [Unreachable("Connection refused."), ServerFault("etcd has no leader.")])

@@ -8,7 +8,7 @@ import pytest
 from azext_seccomp.cluster.interface import PODS
 from azext_seccomp.errors import Conflict, Forbidden
 from azext_seccomp.node.inventory import Node
-from azext_seccomp.node.users import require_unused, users_of
+from azext_seccomp.node.users import profiles_of, require_unused, users_of
 from tests.unit.fakes import FakeKube
 
 WEB = "aks-seccomp/web.json"
@@ -34,6 +34,20 @@ def test_finds_the_profile_of_the_pod_and_of_every_kind_of_container() -> None:
     add_pod(kube, "another-file", "n1", **localhost("aks-seccomp/other.json"))
     found = [one.pod for one in users_of(kube, ["n1", "n2"], [WEB])]
     assert found == ["pod-level", "in-containers", "in-initContainers", "in-ephemeralContainers"]
+
+
+def test_looks_at_one_namespace_when_asked_to() -> None:
+    kube = FakeKube()
+    add_pod(kube, "web", "n1", **localhost(WEB))
+    assert [one.pod for one in users_of(kube, ["n1"], [WEB], namespace="apps")] == ["web"]
+    assert users_of(kube, ["n1"], [WEB], namespace="other") == []
+
+
+@pytest.mark.parametrize(
+    "spec", [{"containers": 1}, {"containers": [2]}, {"securityContext": "x"}, {"containers": None}]
+)
+def test_a_spec_that_no_api_server_has_checked(spec: dict[str, Any]) -> None:
+    assert list(profiles_of(spec)) == []
 
 
 def test_pods_that_ended_or_are_elsewhere_use_nothing() -> None:
