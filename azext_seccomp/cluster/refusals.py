@@ -36,22 +36,26 @@ _TERMINATING = "because it is being terminated"
 _NEEDED = "This extension runs pods with a host path on the nodes, privileged ones to listen: "
 
 
+class Denied(Forbidden):
+    """A policy for the content of objects refuses it, whoever asks: not an authorizer, and no quota."""
+
+
 def by_policy(asked: Request, message: str) -> SeccompError | None:
     """The refusal of an admission plugin, in its own words; None when ``message`` is no such refusal."""
     if match := _WEBHOOK.search(message):
-        return Forbidden(
+        return Denied(
             f"The admission webhook {match['who']} denies the request to {asked}.",
             why=(match["words"] or "").strip(),
             fix=_NEEDED + _exempt(match["who"], asked),
         )
     if match := _POLICY.search(message):
-        return Forbidden(
+        return Denied(
             f"The ValidatingAdmissionPolicy {match['who']} denies the request to {asked}.",
             why=match["words"].strip(),
             fix=_NEEDED + f"exempt {_namespace(asked)} in the policy's binding.",
         )
     if match := _POD_SECURITY.search(message):
-        return Forbidden(
+        return Denied(
             f"Pod Security ({match['who']}) denies the request to {asked}.",
             why=match["words"].strip(),
             fix=f"Let {_namespace(asked)} run such pods: label it pod-security.kubernetes.io/enforce=privileged.",

@@ -38,9 +38,9 @@ def status_passes(status: int, headers: Mapping[str, str] | None, request: Reque
     """Whether an answer to ``request`` with ``status`` may be different soon.
 
     429, and 5xx with Retry-After, come from before the request was carried out: anything may be sent again, as
-    client-go does (``rest/with_retry.go``). Other 5xx only when the request is ``repeatable``. To an eviction 429 is the
-    word of a disruption budget (Kubernetes ``pkg/registry/core/pod/storage/eviction.go``), which stands until other
-    pods are ready: whoever evicts comes again later.
+    client-go does (``rest/with_retry.go``). Other 5xx only when the request is ``repeatable``. To an eviction 429 is
+    the word of a disruption budget (Kubernetes ``pkg/registry/core/pod/storage/eviction.go``), which stands until
+    other pods are ready: whoever evicts comes again later.
     """
     if status == 429:
         return not request.path.endswith("/eviction")

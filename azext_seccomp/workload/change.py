@@ -7,6 +7,8 @@ The way back starts from the workload as it is then: what others have changed me
 """
 
 import copy
+import hashlib
+import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
@@ -17,8 +19,10 @@ from azext_seccomp.cluster.interface import JsonObject, Resource
 from azext_seccomp.cluster.namespace import SESSION_LABEL
 from azext_seccomp.cluster.text import printable
 from azext_seccomp.errors import InvalidInput
+from azext_seccomp.workload.capabilities import capabilities_of
 from azext_seccomp.workload.effective import container_profiles
 from azext_seccomp.workload.find import Candidate
+from azext_seccomp.workload.ownership import OwnedContainer, ProfileOwner, given_back, owners_of
 from azext_seccomp.workload.templates import PathOf, pod_template
 
 ANNOTATION = SESSION_LABEL
@@ -37,6 +41,7 @@ class FormerContainer(msgspec.Struct, frozen=True):
     :param profile: its seccompProfile; None when there was none.
     :param context: whether it had a securityContext.
     :param path: the ``localhostProfile`` that it gets.
+    :param owners: whose the profile is by ``metadata.managedFields``.
     """
 
     list: str
@@ -44,10 +49,14 @@ class FormerContainer(msgspec.Struct, frozen=True):
     profile: dict[str, Any] | None
     context: bool
     path: str
+    owners: tuple[ProfileOwner, ...] = ()
 
 
 class FormerWorkload(msgspec.Struct, frozen=True):
-    """A workload that a session changes, as it was before; a part of the journal."""
+    """A workload that a session changes, as it was before; a part of the journal.
+
+    :param chosen_by: a digest of what the profiles were chosen by; empty when it is not known.
+    """
 
     api_version: str
     kind: str
@@ -56,6 +65,7 @@ class FormerWorkload(msgspec.Struct, frozen=True):
     name: str
     uid: str
     containers: tuple[FormerContainer, ...]
+    chosen_by: str = ""
 
     @property
     def resource(self) -> Resource:
@@ -87,9 +97,7 @@ class Restoration(NamedTuple):
 
 def obstacles(candidate: Candidate) -> list[tuple[str, str]]:
     """The containers that no profile has an effect on, each with the reason."""
-    template = pod_template(candidate.body)
-    found = container_profiles(template.spec) if template is not None else []
-    return [(one.name, one.obstacle) for one in found if one.obstacle]
+    return _obstacles(candidate.body)
 
 
 def plan_change(candidate: Candidate, path_of: PathOf) -> FormerWorkload:
@@ -101,7 +109,8 @@ def plan_change(candidate: Candidate, path_of: PathOf) -> FormerWorkload:
         if name not in hindered:
             context = container.get("securityContext")
             profile = copy.deepcopy((context or {}).get("seccompProfile"))
-            formers.append(FormerContainer(kind, name, profile, context is not None, path_of(container)))
+            owners = owners_of(candidate.body, kind, name)
+            formers.append(FormerContainer(kind, name, profile, context is not None, path_of(container), owners))
     metadata, resource = candidate.body["metadata"], candidate.resource
     return FormerWorkload(
         resource.api_version,
@@ -111,11 +120,14 @@ def plan_change(candidate: Candidate, path_of: PathOf) -> FormerWorkload:
         candidate.name,
         str(metadata["uid"]),
         tuple(formers),
+        _chosen_by(candidate.body),
     )
 
 
 def switched(body: Mapping[str, Any], former: FormerWorkload, session: str) -> JsonObject | None:
     """The workload with every container under its audit profile; None when it is not any more what was planned for."""
+    if former.chosen_by not in ("", _chosen_by(body)):
+        return None
     changed = copy.deepcopy(dict(body))
     found = {(kind, container.get("name")): container for kind, container in _containers(changed)}
     for one in former.containers:
@@ -124,6 +136,8 @@ def switched(body: Mapping[str, Any], former: FormerWorkload, session: str) -> J
             return None
         context = container.get("securityContext")
         if (context is not None, (context or {}).get("seccompProfile")) != (one.context, one.profile):
+            return None
+        if owners_of(body, one.list, one.name) != one.owners:
             return None
         container["securityContext"] = {**(context or {}), "seccompProfile": _localhost(one.path)}
     annotations = changed["metadata"].get("annotations")
@@ -151,11 +165,28 @@ def restored(body: Mapping[str, Any], former: FormerWorkload, session: str) -> R
             _put_back(container, one)
         elif _profile(container) != one.profile:
             foreign.append(one.name)
+        else:
+            _drop_empty_context(container, one)  # of a profile that somebody else has taken away
     annotations = changed["metadata"]["annotations"]
     del annotations[ANNOTATION]
     if not annotations:
         del changed["metadata"]["annotations"]
     return Restoration(changed, True, tuple(foreign), _of_session(changed, session))
+
+
+def with_former_owners(body: Mapping[str, Any], former: FormerWorkload) -> JsonObject | None:
+    """The workload, with what is the former profile of a container again owned by whom it was before; None when it is
+    already. This is a write of its own: one that also changes a value makes the writer the owner.
+    """
+    of = {(one.list, one.name): one for one in former.containers}
+    names = [(kind, str(container.get("name", "")), _profile(container)) for kind, container in _containers(body)]
+    back = [
+        OwnedContainer(kind, name, of[kind, name].owners)
+        for kind, name, profile in names
+        if (kind, name) in of and profile == of[kind, name].profile
+    ]
+    managed = given_back(body["metadata"].get("managedFields") or (), former.api_version, back)
+    return None if managed is None else {**body, "metadata": {**body["metadata"], "managedFields": managed}}
 
 
 def is_switched(body: Mapping[str, Any], former: FormerWorkload) -> bool:
@@ -174,7 +205,11 @@ def _put_back(container: JsonObject, one: FormerContainer) -> None:
         container["securityContext"]["seccompProfile"] = _checked(one)
         return
     del container["securityContext"]["seccompProfile"]
-    if not one.context and not container["securityContext"]:
+    _drop_empty_context(container, one)
+
+
+def _drop_empty_context(container: JsonObject, one: FormerContainer) -> None:
+    if not one.context and container.get("securityContext") == {}:
         del container["securityContext"]
 
 
@@ -208,6 +243,22 @@ def _of_session(body: Mapping[str, Any], session: str) -> tuple[str, ...]:
         for _, container in _containers(body)
         if _is_of_session(str((_profile(container) or {}).get("localhostProfile") or ""), session)
     )
+
+
+def _obstacles(body: JsonObject) -> list[tuple[str, str]]:
+    template = pod_template(body)
+    found = container_profiles(template.spec) if template is not None else []
+    return [(one.name, one.obstacle) for one in found if one.obstacle]
+
+
+def _chosen_by(body: Mapping[str, Any]) -> str:
+    """Which containers there are, and of each its capabilities and what stands in the way of a profile."""
+    hindered = dict(_obstacles(dict(body)))
+    words = []
+    for kind, container in _containers(body):
+        name = str(container.get("name", ""))
+        words.append((kind, name, sorted(capabilities_of(container)), hindered.get(name, "")))
+    return hashlib.sha256(json.dumps(words).encode()).hexdigest()[:16]
 
 
 def _localhost(path: str) -> dict[str, Any]:

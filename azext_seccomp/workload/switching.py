@@ -10,15 +10,27 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
-from azext_seccomp.cluster.interface import JsonObject, Kube
+from azext_seccomp.cluster.interface import PODS, JsonObject, Kube
+from azext_seccomp.cluster.namespace import MANAGED_BY
+from azext_seccomp.cluster.refusals import Denied
 from azext_seccomp.cluster.text import printable
-from azext_seccomp.errors import Conflict, Forbidden, InvalidInput, NotFound, ServerFault, Unreachable
-from azext_seccomp.workload.change import ANNOTATION, FormerWorkload, Restoration, is_switched, restored, switched
+from azext_seccomp.errors import Conflict, Forbidden, InvalidInput, NotFound, SeccompError, ServerFault, Unreachable
+from azext_seccomp.workload.change import (
+    ANNOTATION,
+    FormerWorkload,
+    Restoration,
+    is_switched,
+    restored,
+    switched,
+    with_former_owners,
+)
+from azext_seccomp.workload.sample_pod import sample_pod
 
 _ATTEMPTS = 8  # controllers write the status of a workload often, each time with a new resourceVersion
 _PAUSE_SECONDS = 0.2
 # k8s.io/apiserver pkg/admission/plugin/webhook: one with side effects refuses every dry run, whatever it is about.
 _NO_DRY_RUN = "does not support dry run"
+_OTHER_PROFILE = "an admission webhook of the cluster puts another seccompProfile in the place of the audit profile"
 
 RestoredStatus = Literal["restored", "untouched", "absent", "replaced", "failed"]
 
@@ -37,13 +49,30 @@ def dry_run(kube: Kube, former: FormerWorkload, session: str) -> str:
 
     :raises SeccompError: the cluster cannot be asked.
     """
+
+    def change(body: JsonObject) -> JsonObject:
+        return _switched(body, former, session)
+
     try:
-        changed = _write(kube, former, lambda body: _switched(body, former, session), dry_run=True)
+        changed = _write(kube, former, change, dry_run=True)
     except (Forbidden, InvalidInput) as error:
-        return "" if _NO_DRY_RUN in str(error) else printable(str(error), 500)
-    if changed is not None and not is_switched(changed, former):
-        return "an admission webhook of the cluster puts another seccompProfile in the place of the audit profile"
-    return ""
+        if _NO_DRY_RUN not in str(error):
+            return printable(str(error), 500)
+        changed = change(kube.get(former.path))
+    return _refused_pods(kube, former, changed) if is_switched(changed, former) else _OTHER_PROFILE
+
+
+def _refused_pods(kube: Kube, former: FormerWorkload, changed: JsonObject) -> str:
+    """Why its pods would be refused: most policies judge pods alone, and a Deployment that recreates them, or a
+    StatefulSet, has lost one when the next is refused. Whoever may not create pods, or not now, has not learned that.
+    """
+    try:
+        made = kube.create(PODS.path(former.namespace), sample_pod(changed), dry_run=True)
+    except Denied as error:
+        return printable(f"its pods would be refused: {error}", 500)
+    except (Forbidden, InvalidInput, Conflict, NotFound):
+        return ""
+    return "" if is_switched(made, former) else _OTHER_PROFILE
 
 
 def switch(kube: Kube, former: FormerWorkload, session: str) -> None:
@@ -68,13 +97,13 @@ def restore(kube: Kube, former: FormerWorkload, session: str) -> Restored:
     done: list[Restoration] = []
 
     def back(body: JsonObject) -> JsonObject | None:
-        if body["metadata"].get("uid") != former.uid:
+        if not _is_it(body, former):
             raise _Replaced
         done.append(restored(body, former, session))
         return done[-1].body if done[-1].changed else None
 
     try:
-        _write(kube, former, back)
+        found = _write(kube, former, back)
     except NotFound:
         return Restored("absent", "it was deleted")
     except _Replaced:
@@ -83,8 +112,34 @@ def restore(kube: Kube, former: FormerWorkload, session: str) -> Restored:
         named = ", ".join(printable(name, 80) for name in done[-1].left)
         return Restored("failed", f"{named} names a profile of the audit without being known to it: change it by hand")
     foreign = ", ".join(printable(name, 80) for name in done[-1].foreign)
-    detail = f"somebody else has changed the seccompProfile of {foreign}, which is left as it is" if foreign else ""
-    return Restored("restored" if done[-1].changed else "untouched", detail)
+    said = [f"somebody else has changed the seccompProfile of {foreign}, which is left as it is"] if foreign else []
+    kept = _give_back_fields(kube, former, found)
+    return Restored("restored" if done[-1].changed else "untouched", "; ".join([*said, *kept]))
+
+
+def _give_back_fields(kube: Kube, former: FormerWorkload, found: JsonObject) -> list[str]:
+    """Let the fields of the profiles be theirs again who owned them before; what keeps that from being done is said,
+    and no failure: the workload runs as it did.
+    """
+    if with_former_owners(found, former) is None:
+        return []
+    why = "the server keeps it so"
+    try:
+        found = _write(kube, former, lambda body: with_former_owners(body, former) if _is_it(body, former) else None)
+        if not _is_it(found, former) or with_former_owners(found, former) is None:
+            return []
+    except NotFound:
+        return []
+    except SeccompError as error:
+        why = str(error)
+    return [
+        f"its seccompProfile fields belong to the field manager {MANAGED_BY} now, so a server-side apply that changes "
+        f"them needs --force-conflicts: {why}"
+    ]
+
+
+def _is_it(body: JsonObject, former: FormerWorkload) -> bool:
+    return bool(body["metadata"].get("uid") == former.uid)
 
 
 class _Replaced(Exception):
@@ -95,7 +150,7 @@ def _switched(body: JsonObject, former: FormerWorkload, session: str) -> JsonObj
     other = (body["metadata"].get("annotations") or {}).get(ANNOTATION)
     if other and other != session:
         raise Conflict(f"{former.label} is being audited already.", why=f"By session {printable(other, 64)}.")
-    changed = switched(body, former, session) if body["metadata"].get("uid") == former.uid else None
+    changed = switched(body, former, session) if _is_it(body, former) else None
     if changed is None:
         raise Conflict(f"{former.label} has been changed by somebody else meanwhile.", fix="Run the audit again.")
     return changed
@@ -107,12 +162,17 @@ def _write(
     change: Callable[[JsonObject], Mapping[str, Any] | None],
     *,
     dry_run: bool = False,
-) -> JsonObject | None:
-    """Read it, change it, write it; again when somebody else was quicker. None when there is nothing to change."""
+) -> JsonObject:
+    """Read it, change it, write it; again when somebody else was quicker.
+
+    :param change: answers None when there is nothing to change.
+    :return: what the server has then.
+    """
     for attempt in range(_ATTEMPTS):
-        changed = change(kube.get(former.path))
+        found = kube.get(former.path)
+        changed = change(found)
         if changed is None:
-            return None
+            return found
         try:
             return kube.replace(former.path, changed, dry_run=dry_run)
         except Conflict:

@@ -21,6 +21,7 @@ from azext_seccomp.workload.change import (
     restored,
     switched,
 )
+from tests.unit.workload.test_ownership import OURS, entry
 from tests.unit.workload.workloads import PATH, SESSION, candidate, container, former, workload
 
 LOCALHOST = {"type": "Localhost", "localhostProfile": PATH}
@@ -207,6 +208,58 @@ def test_a_workload_that_is_not_as_planned_is_not_switched(context: dict[str, An
 def test_a_container_that_is_gone_is_not_as_planned() -> None:
     plan = former(workload("Deployment", "web", container("a"), container("b")))
     assert switched(workload("Deployment", "web", container("a")), plan, SESSION) is None
+
+
+@pytest.mark.parametrize(
+    "context",
+    [{"capabilities": {"add": ["SYS_ADMIN"]}}, {"capabilities": {"drop": ["ALL"]}}, {"privileged": True}],
+)
+def test_a_container_with_other_capabilities_than_its_profile_was_chosen_by_is_not_switched(
+    context: dict[str, Any],
+) -> None:
+    plan = former(workload("Deployment", "web", container(securityContext={"runAsUser": 1})))
+    assert switched(workload("Deployment", "web", container(securityContext=context)), plan, SESSION) is None
+
+
+def test_a_container_that_was_added_is_not_as_planned() -> None:
+    plan = former(workload("Deployment", "web", container("a")))
+    assert switched(workload("Deployment", "web", container("a"), container("b")), plan, SESSION) is None
+    assert switched(workload("Deployment", "web", container("a"), init=[container("b")]), plan, SESSION) is None
+
+
+def test_another_runtime_class_is_not_as_planned() -> None:
+    body = workload()
+    body["spec"]["template"]["spec"]["runtimeClassName"] = "kata-vm-isolation"
+    assert switched(body, former(workload()), SESSION) is None
+
+
+def test_a_profile_that_got_another_owner_is_not_as_planned() -> None:
+    body = workload("Deployment", "web", container(securityContext={"seccompProfile": {"type": "Unconfined"}}))
+    plan = former(body)
+    body["metadata"]["managedFields"] = [entry("gitops", "Apply", OURS)]
+    assert switched(body, plan, SESSION) is None
+
+
+def test_replicas_may_have_changed_since_the_plan() -> None:
+    body = workload()
+    plan = former(body)
+    body["spec"]["replicas"] = 7
+    body["metadata"]["generation"] = 2
+    assert switched(body, plan, SESSION) is not None
+
+
+def test_a_journal_of_before_decodes_and_is_taken_back() -> None:
+    plan, changed = _switch(workload())
+    old = msgspec.to_builtins(plan)
+    del old["chosen_by"], old["containers"][0]["owners"]
+    assert restored(changed, msgspec.convert(old, FormerWorkload), SESSION).body == workload()
+
+
+def test_a_profile_that_somebody_else_has_removed_leaves_no_empty_context() -> None:
+    plan, changed = _switch(workload())
+    _all_containers(changed)[0]["securityContext"] = {}
+    back = restored(changed, plan, SESSION)
+    assert (back.body, back.foreign) == (workload(), ())
 
 
 def test_an_image_may_have_changed_since_the_plan() -> None:

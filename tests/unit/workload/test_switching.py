@@ -1,16 +1,23 @@
 # --------------------------------------------------------------------------------------------
 # Copyright (c) the az-aks-seccomp authors. Licensed under the MIT License.
 # --------------------------------------------------------------------------------------------
-from collections.abc import Callable
+import copy
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import pytest
 
-from azext_seccomp.cluster.interface import JsonObject
+from azext_seccomp.cluster import request as cluster_request
+from azext_seccomp.cluster.failures import from_answer
+from azext_seccomp.cluster.interface import PODS, JsonObject
+from azext_seccomp.cluster.target import Target
 from azext_seccomp.errors import Conflict, Forbidden, InvalidInput, NotFound, SeccompError, Unreachable
 from azext_seccomp.workload import switching
-from azext_seccomp.workload.change import ANNOTATION, FormerWorkload, is_switched
+from azext_seccomp.workload.change import ANNOTATION, FormerWorkload, is_switched, restored
 from azext_seccomp.workload.switching import dry_run, restore, switch
 from tests.unit.fakes import FakeKube, Request
+from tests.unit.workload.test_ownership import OURS, WE, entry
 from tests.unit.workload.workloads import SESSION, container, fake_kube, former, put, workload
 
 
@@ -201,3 +208,133 @@ def test_a_webhook_that_puts_another_profile_in_is_noticed() -> None:
     kube = Mutating()
     put(kube, workload())
     assert "webhook" in dry_run(kube, former(workload()), SESSION)
+
+
+def test_its_pods_are_asked_about_once() -> None:
+    kube, plan = stored(workload("StatefulSet"))
+    assert dry_run(kube, plan, SESSION) == ""
+    (asked,) = kube.made("create")
+    assert asked.dry_run
+    assert is_switched(asked.body, plan)
+    assert list(kube.list(PODS.path("shop"))) == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        'admission webhook "validation.gatekeeper.sh" denied the request: [seccomp] Localhost is not allowed',
+        'pods "web" is forbidden: violates PodSecurity "restricted:latest": seccompProfile',
+        "ValidatingAdmissionPolicy 'p' with binding 'b' denied request: Localhost is not allowed",
+    ],
+)
+def test_a_policy_for_pods_is_heard_before_any_is_replaced(words: str) -> None:
+    kube, plan = stored(workload())
+    kube.refuse = lambda asked: _answered(403, words) if asked.verb == "create" else None
+    refused = dry_run(kube, plan, SESSION)
+    assert "its pods would be refused" in refused
+    assert words[-10:] in refused
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (403, 'pods "web" is forbidden: exceeded quota: full, requested: pods=1'),
+        (403, 'pods is forbidden: User "u" cannot create resource "pods" in API group "" in the namespace "shop"'),
+        (403, 'pods "web" is forbidden: error looking up service account shop/app: serviceaccount "app" not found'),
+        (400, 'admission webhook "x" does not support dry run'),
+        (422, 'Pod "web" is invalid: spec.containers[0].image: Required value'),
+        (409, 'pods "web-audited" already exists'),
+        (404, 'namespaces "shop" not found'),
+    ],
+)
+def test_what_says_nothing_about_the_profile_leaves_it_open(status: int, words: str) -> None:
+    kube, plan = stored(workload())
+    kube.refuse = lambda asked: _answered(status, words) if asked.verb == "create" else None
+    assert dry_run(kube, plan, SESSION) == ""
+
+
+def test_pods_are_asked_about_though_the_workload_cannot_be() -> None:
+    kube, plan = stored(workload())
+
+    def refuse(asked: Request) -> SeccompError | None:
+        if asked.verb == "replace":
+            return _answered(400, 'admission webhook "x" does not support dry run')
+        return _answered(403, 'admission webhook "y" denied the request: no') if asked.verb == "create" else None
+
+    kube.refuse = refuse
+    assert "its pods would be refused" in dry_run(kube, plan, SESSION)
+
+
+def test_a_webhook_that_puts_another_profile_into_pods_is_noticed() -> None:
+    class Mutating(FakeKube):
+        def create(self, path: str, body: Mapping[str, Any], *, dry_run: bool = False) -> JsonObject:
+            answer = super().create(path, body, dry_run=dry_run)
+            answer["spec"]["containers"][0]["securityContext"] = {"seccompProfile": {"type": "RuntimeDefault"}}
+            return answer
+
+    kube = Mutating()
+    put(kube, workload())
+    assert "webhook" in dry_run(kube, former(workload()), SESSION)
+
+
+def _answered(status: int, words: str) -> SeccompError:
+    """The error for an answer of the API server."""
+    body = json.dumps({"kind": "Status", "message": words}).encode()
+    asked = cluster_request.Request("POST", PODS.path("shop"))
+    return from_answer(asked, Target("https://cluster:443"), status, body)
+
+
+class Owning(FakeKube):
+    """Makes whoever writes the owner of a changed profile, as the API server does; ``keeps``: for good."""
+
+    keeps = False
+
+    def replace(self, path: str, body: Mapping[str, Any], *, dry_run: bool = False) -> JsonObject:
+        asked = copy.deepcopy(dict(body))
+        found = self.get(path)
+        if asked["spec"] != found["spec"] or self.keeps:
+            managed = [one for one in found["metadata"]["managedFields"] if one["manager"] == "kubelet"]
+            asked["metadata"]["managedFields"] = [*managed, WE]
+        return super().replace(path, asked, dry_run=dry_run)
+
+
+def owning() -> tuple[Owning, FormerWorkload, JsonObject]:
+    body = workload("Deployment", "web", container(securityContext={"seccompProfile": {"type": "RuntimeDefault"}}))
+    body["metadata"]["managedFields"] = [entry("gitops", "Apply", OURS)]
+    kube = Owning()
+    put(kube, body)
+    return kube, former(body), body
+
+
+def test_the_fields_of_a_profile_belong_to_whom_they_did() -> None:
+    kube, plan, body = owning()
+    switch(kube, plan, SESSION)
+    assert kube.get(plan.path)["metadata"]["managedFields"] == [WE]
+    assert restore(kube, plan, SESSION) == ("restored", "")
+    assert kube.get(plan.path)["metadata"]["managedFields"] == body["metadata"]["managedFields"]
+    writes = len(kube.made("replace"))
+    assert restore(kube, plan, SESSION) == ("untouched", "")
+    assert len(kube.made("replace")) == writes
+
+
+def test_a_way_back_that_was_cut_between_its_two_writes_is_finished() -> None:
+    kube, plan, body = owning()
+    switch(kube, plan, SESSION)
+    back = restored(kube.get(plan.path), plan, SESSION).body
+    kube.replace(plan.path, back)
+    assert restore(kube, plan, SESSION) == ("untouched", "")
+    assert kube.get(plan.path)["metadata"]["managedFields"] == body["metadata"]["managedFields"]
+
+
+def test_fields_that_cannot_be_given_back_are_said_and_no_failure() -> None:
+    kube, plan, body = owning()
+    switch(kube, plan, SESSION)
+    kube.keeps = True
+    status, detail = restore(kube, plan, SESSION)
+    assert status == "restored"
+    assert "az-aks-seccomp" in detail
+    kube.refuse = lambda asked: Forbidden("You may not.") if asked.verb == "replace" else None
+    status, detail = restore(kube, plan, SESSION)
+    assert status == "untouched"
+    assert "You may not." in detail
+    assert kube.get(plan.path)["spec"] == body["spec"]
