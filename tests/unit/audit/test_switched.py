@@ -18,7 +18,7 @@ from azext_seccomp.audit.heartbeat import heartbeat
 from azext_seccomp.audit.interrupts import Interrupts
 from azext_seccomp.audit.journal import Journal
 from azext_seccomp.audit.plan import PlannedContainer, Selection
-from azext_seccomp.cluster.interface import CONFIG_MAPS, JsonObject
+from azext_seccomp.cluster.interface import CONFIG_MAPS, PODS, JsonObject
 from azext_seccomp.cluster.namespace import NAMESPACE, ensure_namespace
 from azext_seccomp.errors import Conflict, Forbidden, NotFound, SeccompError, WrongState
 from azext_seccomp.node.inventory import read_nodes
@@ -40,6 +40,7 @@ WEB = DEPLOYMENTS.path("shop", "web")
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("azext_seccomp.audit.rollouts._POLL_SECONDS", 0.05)
     monkeypatch.setattr("azext_seccomp.audit.rollouts._TROUBLE_SECONDS", 0.2)
+    monkeypatch.setattr("azext_seccomp.audit.restoring.ROLLOUT_SECONDS", 0.5)
     monkeypatch.setattr("azext_seccomp.audit.switched._TEND_SECONDS", 0.1)
 
 
@@ -269,6 +270,25 @@ def test_what_cannot_be_put_back_stays_in_the_journal_and_is_said(cluster: Contr
     cluster.refuse = lambda _: None
     assert [one.status for one in clean(cluster, read_nodes(cluster), force=True, progress=Silent())] == ["removed"]
     assert cluster.template() == before
+    assert cluster.files() == []
+
+
+def test_a_file_that_a_template_still_names_stays_without_pods(cluster: Controllers) -> None:
+    """Scaled to zero during the audit, then put back by nobody: the next pod could not be created without the file."""
+    cluster.deploy(deployment())
+
+    class Later(Told):
+        def ready(self, localhost_profile: str, seconds: int) -> None:
+            for pod in cluster.pods():
+                cluster.delete(PODS.path("shop", pod["metadata"]["name"]))
+            cluster.refuse = lambda request: Forbidden("No more.") if request.verb == "replace" else None
+
+    report = run(cluster, told=Later())
+    (file,) = cluster.files()
+    assert file in str(cluster.template())
+    assert f"{file} stays on the nodes: Deployment shop/web still names it." in report["notes"]
+    cluster.refuse = lambda _: None
+    clean(cluster, read_nodes(cluster), force=True, progress=Silent())
     assert cluster.files() == []
 
 
