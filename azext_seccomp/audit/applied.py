@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from azext_seccomp.audit import manifest_objects
-from azext_seccomp.audit.exercise import Exercise, Pump, Record
+from azext_seccomp.audit.exercise import Exercise, Pump, Record, unprepared
 from azext_seccomp.audit.journal import JournalObject
 from azext_seccomp.audit.plan import Selection
 from azext_seccomp.audit.profile_set import ProfileSet
@@ -39,7 +39,7 @@ class AppliedManifest(Exercise):
         self._progress = progress
         self._objects = resolve(kube, objects, namespace)
         require_absent(kube, self._objects)
-        self._path_of: PathOf = _no_path
+        self._path_of: PathOf = unprepared
         spaces = {one.namespace for one in self._objects if one.makes_pods}
         only = spaces.pop() if len(spaces) == 1 else ""
         super().__init__(Selection(namespace=only, labels=f"{SESSION_LABEL}={session}"))
@@ -66,10 +66,6 @@ class AppliedManifest(Exercise):
     def described(self, seen: Sequence[Workload]) -> list[Workload]:
         """They were made for the audit."""
         return [replace(one, treatment="applied") for one in seen]
-
-
-def _no_path(_: Mapping[str, Any]) -> str:
-    raise LookupError("prepare comes first")
 
 
 def _containers(objects: Iterable[ManifestObject]) -> Iterator[Mapping[str, Any]]:

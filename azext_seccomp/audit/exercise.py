@@ -21,6 +21,11 @@ Record = Callable[[tuple[JournalObject, ...]], None]
 """Writes into the journal what has been created."""
 
 
+def unprepared(_: Mapping[str, Any]) -> str:
+    """The ``PathOf`` of an exercise before ``prepare``."""
+    raise LookupError("prepare comes first")
+
+
 class Exercise:
     """What makes pods run under the audit profiles. This one leaves it to the user, who is shown the value for
     ``localhostProfile``; the others override what they do themselves.

@@ -14,7 +14,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from azext_seccomp.audit import manifest_objects
-from azext_seccomp.audit.exercise import Exercise, Pump, Record
+from azext_seccomp.audit.exercise import Exercise, Pump, Record, unprepared
 from azext_seccomp.audit.journal import JournalObject
 from azext_seccomp.audit.plan import PlannedContainer, Selection
 from azext_seccomp.audit.profile_set import ProfileSet
@@ -94,7 +94,7 @@ class SwitchedWorkloads(Exercise):
         why = [(one, one.obstacle or _elsewhere(one, pools)) for one in candidates]
         self._left_out = [_left_out(one, obstacle) for one, obstacle in why if obstacle]
         self._subjects = [_Subject(one, _before(one)) for one, obstacle in why if not obstacle]
-        self._path_of: PathOf = _no_path
+        self._path_of: PathOf = unprepared
         self._active: list[_Subject] = []
         self._looked = 0.0
         spaces = {one.namespace for one in candidates}
@@ -314,10 +314,6 @@ def _elsewhere(one: Candidate, pools: Sequence[str]) -> str:
     if not pools or any(bound.get(label) in pools for label in POOL_LABELS):
         return ""
     return "its nodeSelector does not bind it to the node pools of --nodepool-name, so its pods may land on others"
-
-
-def _no_path(_: Mapping[str, Any]) -> str:
-    raise LookupError("prepare comes first")
 
 
 def _auditable(one: Candidate) -> Iterator[Mapping[str, Any]]:

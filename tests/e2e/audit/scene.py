@@ -14,6 +14,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -100,6 +101,15 @@ def wait_for(done: Callable[[], Any], seconds: float = SECONDS) -> Any:
         assert time.monotonic() < deadline, "in vain"
         time.sleep(0.1)
     return result
+
+
+@contextmanager
+def meanwhile(action: Callable[[], None]) -> Iterator[None]:
+    """Do something in a thread; its error is raised at the end."""
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(action)
+        yield
+        done.result()
 
 
 class Scene:

@@ -5,16 +5,14 @@
 
 import json
 import signal
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import pytest
 
 from azext_seccomp.cluster.interface import CONFIG_MAPS, PODS
 from azext_seccomp.cluster.namespace import NAMESPACE, ROLE_LABEL
 from azext_seccomp.errors import NotFound
-from tests.e2e.audit.scene import Scene, found, pod, running, wait_for
+from tests.e2e.audit.scene import Scene, found, meanwhile, pod, running, wait_for
 from tests.e2e.policy import gatekeeper
 
 pytestmark = pytest.mark.cluster
@@ -144,12 +142,3 @@ def test_a_journal_that_somebody_changed_is_no_licence_to_delete(scene: Scene) -
     assert ("Pod", "kept") in rows
     assert manifest_is_applied_as(scene, "precious")
     wait_for(lambda: scene.left() == [f"namespace {scene.namespace}"])
-
-
-@contextmanager
-def meanwhile(action: Callable[[], None]) -> Iterator[None]:
-    """Do something in a thread; its error is raised at the end."""
-    with ThreadPoolExecutor(1) as pool:
-        done = pool.submit(action)
-        yield
-        done.result()

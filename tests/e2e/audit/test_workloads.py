@@ -5,14 +5,12 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
-from tests.e2e.audit.scene import Scene, counted, running, wait_for
+from tests.e2e.audit.scene import Scene, counted, meanwhile, running, wait_for
 from tests.e2e.audit.workloads import Live, apart, container, workload
 from tests.e2e.draining import drain as drain_pods
 from tests.e2e.draining import drained
@@ -26,15 +24,6 @@ CALLS = ("sleep=1", "mkdir*3", "sleep=600")
 def shop(scene: Scene) -> Scene:
     scene.make_namespace()
     return scene
-
-
-@contextmanager
-def meanwhile(action: Callable[[], None]) -> Iterator[None]:
-    """Do something in a thread; its error is raised at the end."""
-    with ThreadPoolExecutor(1) as pool:
-        done = pool.submit(action)
-        yield
-        done.result()
 
 
 def in_container(report: Mapping[str, Any], name: str) -> Counter[tuple[str, str]]:

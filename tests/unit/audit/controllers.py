@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from azext_seccomp.cluster.interface import PODS, JsonObject, Resource
+from azext_seccomp.cluster.interface import NAMESPACES, PODS, JsonObject, Resource
 from tests.unit.audit.fake_cluster import FakeCluster
 
 DEPLOYMENTS = Resource("apps/v1", "Deployment", "deployments", namespaced=True)
@@ -39,6 +39,7 @@ class Controllers(FakeCluster):
     def __init__(self, directory: Path, **options: Any) -> None:
         super().__init__(directory, **options)
         self.resources += [DEPLOYMENTS, REPLICA_SETS]
+        self.add(NAMESPACES.path(name="shop"), {"metadata": {"name": "shop"}})
         self.stuck: dict[str, str] = {}
         self.unready: set[str] = set()
         self.on_replaced: Callable[[], object] = lambda: None
