@@ -19,9 +19,10 @@ long-summary: >
     either, pods to which you give the localhostProfile value that is shown when everything is ready.
 
 
-    The pods of a workload restart twice. A rollout that gets stuck is put back at once, the others are audited. Jobs,
-    CronJobs and bare Pods cannot be changed: a copy of them runs for the audit, with all that it does. Workloads in
-    kube-system and other namespaces of the system are left alone without --include-system.
+    The pods of a workload restart twice. One whose pods are not all ready before is left out; a rollout that gets stuck
+    is put back at once, and the others are audited. Jobs, CronJobs and bare Pods cannot be changed: a copy of them runs
+    for the audit, with all that it does. Workloads in kube-system and other namespaces of the system are left alone
+    without --include-system.
 
 
     Whatever the audit creates is removed when it ends, by Ctrl-C too: the first one ends it early and still reports,

@@ -35,6 +35,7 @@ from azext_seccomp.workload.effective import Applied, container_profiles
 from azext_seccomp.workload.find import Candidate
 from azext_seccomp.workload.manifest import ManifestObject
 from azext_seccomp.workload.owner import Owner
+from azext_seccomp.workload.rollout import unrest
 from azext_seccomp.workload.switching import dry_run, switch
 from azext_seccomp.workload.templates import PathOf, containers_of, pod_template
 from azext_seccomp.workload.writers import last_writer
@@ -231,7 +232,7 @@ class SwitchedWorkloads(Exercise):
         try:
             if one.candidate.treatment == "patch":
                 one.former = plan_change(one.candidate, self._path_of)
-                return dry_run(self._kube, one.former, self._session)
+                return unrest(one.candidate.kind, one.candidate.body) or dry_run(self._kube, one.former, self._session)
             body = copy_of(one.candidate, self._session)
             resource = self._kube.resource(body["apiVersion"], body["kind"])
             one.copy = ManifestObject(body, resource, one.candidate.namespace, makes_pods=True)

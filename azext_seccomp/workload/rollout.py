@@ -66,6 +66,19 @@ def advance(kube: Kube, former: FormerWorkload, *, switched: bool) -> Rollout:
     return Rollout("troubled", why) if why else Rollout("rolling", _said(new, unscheduled))
 
 
+def unrest(kind: str, body: Mapping[str, Any]) -> str:
+    """Why a workload is not at rest, by its status alone: its way to another template, and back, would not end. Empty
+    when it is, or is of a kind that has no rollouts.
+    """
+    settled = _AT_REST.get(kind)
+    if settled is None or settled(body):
+        return ""
+    status = body.get("status") or {}
+    wanted = status.get("desiredNumberScheduled") if kind == "DaemonSet" else _wanted(body)
+    ready = next((status[name] for name in _READY_COUNTS if status.get(name)), 0)
+    return f"it is not at rest: {ready} of {wanted or 0} of its pods are ready with the template that it has"
+
+
 def _deployment_settled(body: Mapping[str, Any]) -> bool:
     status = body.get("status") or {}
     wanted = _wanted(body)
@@ -93,6 +106,16 @@ _SETTLED: dict[str, Callable[[Mapping[str, Any]], bool]] = {
     "StatefulSet": _stateful_set_settled,
     "DaemonSet": _daemon_set_settled,
 }
+
+
+_READY_COUNTS = ("availableReplicas", "readyReplicas", "numberAvailable")
+
+
+def _replica_set_settled(body: Mapping[str, Any]) -> bool:
+    return _observed(body) and int((body.get("status") or {}).get("readyReplicas") or 0) == _wanted(body)
+
+
+_AT_REST = {**_SETTLED, "ReplicaSet": _replica_set_settled}
 
 
 def _wanted(body: Mapping[str, Any]) -> int:
@@ -201,9 +224,7 @@ def _event(kube: Kube, former: FormerWorkload) -> str:
     return printable(max(found)[1], _DETAIL) if found else ""
 
 
-def _replace_pods(
-    kube: Kube, body: Mapping[str, Any], old: Sequence[JsonObject], new: Sequence[JsonObject]
-) -> Rollout:
+def _replace_pods(kube: Kube, body: Mapping[str, Any], old: Sequence[JsonObject], new: Sequence[JsonObject]) -> Rollout:
     """A ReplicaSet changes the pods that it makes, not those that it has: they go one by one, as budgets allow."""
     all_ready = all(_is_ready(pod) for pod in new)
     if not old and all_ready and len(new) == _wanted(body):

@@ -8,6 +8,7 @@ from typing import Any
 from azext_seccomp.cluster.interface import PODS, JsonObject
 from azext_seccomp.workload.effective import container_profiles
 from azext_seccomp.workload.pod_status import has_run, statuses
+from azext_seccomp.workload.rollout import unrest
 from azext_seccomp.workload.templates import pod_template
 from tests.e2e.audit.scene import TOOLS, Scene, wait_for
 
@@ -48,7 +49,7 @@ def apart(body: JsonObject) -> JsonObject:
 class Live:
     """A workload in the test's namespace, running.
 
-    :param ready: wait until this many of its pods run.
+    :param ready: wait until at least this many of its pods run, and it is at rest.
     """
 
     def __init__(self, scene: Scene, body: JsonObject, ready: int = 1) -> None:
@@ -58,7 +59,7 @@ class Live:
         self.name = body["metadata"]["name"]
         self.path = resource.path(scene.namespace, self.name)
         scene.kube.create(resource.path(scene.namespace), body)
-        wait_for(lambda: len(self.running()) >= ready)
+        wait_for(lambda: len(self.running()) >= ready and not unrest(self.kind, self.body()))
         self.before = self._kept()
 
     @property

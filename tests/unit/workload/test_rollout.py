@@ -12,7 +12,7 @@ import pytest
 from azext_seccomp.cluster.interface import PODS, JsonObject
 from azext_seccomp.errors import NotFound, ServerFault
 from azext_seccomp.workload.change import FormerWorkload, switched
-from azext_seccomp.workload.rollout import Rollout, advance, selector_of
+from azext_seccomp.workload.rollout import Rollout, advance, selector_of, unrest
 from tests.unit.fakes import FakeKube
 from tests.unit.workload.workloads import RESOURCES, SESSION, UID, former, owned_by, workload
 
@@ -298,3 +298,22 @@ def test_pods_that_cannot_start_do_not_block_the_way_back(kind: str) -> None:
 )
 def test_selectors_as_queries(selector: dict[str, Any], expected: str) -> None:
     assert selector_of(selector) == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec", "status", "words"),
+    [
+        ("Deployment", {"replicas": 2}, {"replicas": 2, "updatedReplicas": 2, "availableReplicas": 2}, ""),
+        ("Deployment", {"replicas": 2}, {"replicas": 2, "updatedReplicas": 2, "availableReplicas": 1}, "1 of 2"),
+        ("Deployment", {}, {"replicas": 2, "updatedReplicas": 1, "availableReplicas": 1}, "1 of 1"),
+        ("Deployment", {}, {}, "0 of 1"),
+        ("StatefulSet", {"replicas": 3}, {"readyReplicas": 2}, "2 of 3"),
+        ("DaemonSet", {}, {"desiredNumberScheduled": 4, "updatedNumberScheduled": 4, "numberAvailable": 3}, "3 of 4"),
+        ("ReplicaSet", {"replicas": 2}, {"readyReplicas": 2}, ""),
+        ("ReplicaSet", {"replicas": 2}, {}, "0 of 2"),
+        ("CronJob", {}, {}, ""),
+    ],
+)
+def test_what_is_not_at_rest_would_not_come_back(kind: str, spec: JsonObject, status: JsonObject, words: str) -> None:
+    said = unrest(kind, {"metadata": {}, "spec": spec, "status": status})
+    assert (words in said) if words else said == ""
