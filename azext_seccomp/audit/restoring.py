@@ -10,12 +10,13 @@ from collections.abc import Sequence
 from azext_seccomp.audit.plan import ROLLOUT_SECONDS
 from azext_seccomp.audit.removal import Removal, RemovalStatus
 from azext_seccomp.audit.rollouts import wait_rolled_out
-from azext_seccomp.cluster.interface import Kube
+from azext_seccomp.cluster.interface import PODS, Kube
 from azext_seccomp.cluster.text import printable
 from azext_seccomp.errors import SeccompError
+from azext_seccomp.node.users import ALIVE, profiles_of
 from azext_seccomp.progress import Progress
-from azext_seccomp.workload.change import FormerWorkload
-from azext_seccomp.workload.revisions import Histories, forget_revisions, in_history
+from azext_seccomp.workload.change import FormerWorkload, is_switched
+from azext_seccomp.workload.revisions import Histories, forget_revisions, in_history, in_use
 from azext_seccomp.workload.switching import Restored, restore
 
 _STATUSES: dict[str, RemovalStatus] = {
@@ -29,7 +30,8 @@ _STATUSES: dict[str, RemovalStatus] = {
 
 def restore_all(kube: Kube, workloads: Sequence[FormerWorkload], session: str, progress: Progress) -> list[Removal]:
     """Put everything back first, then wait: a workload that is slow to roll out does not keep the others changed. One
-    whose pods are not back in time has failed, however well its template is: they go on under the audit profile.
+    whose pods go on under the audit profile after that has failed, however well its template is. One that is not ready
+    with its own template again has not: it may not have been before, and there is nothing left to put back.
 
     :return: what became of each, in their order.
     """
@@ -43,7 +45,7 @@ def restore_all(kube: Kube, workloads: Sequence[FormerWorkload], session: str, p
 
     def settled(one: FormerWorkload, stuck: str) -> None:
         if stuck:
-            late[one.uid] = f"its template is what it was, but its pods are not all back: {stuck}"
+            late[one.uid] = stuck
 
     wait_rolled_out(
         kube,
@@ -56,15 +58,19 @@ def restore_all(kube: Kube, workloads: Sequence[FormerWorkload], session: str, p
         seconds=ROLLOUT_SECONDS,
     )
     histories = Histories(kube)  # as they are now
-    stays = {one.uid: _forget(histories, one) for one in rolling if one.uid not in late}
-    return [
-        _removal(
-            one,
-            "failed" if one.uid in late else _STATUSES[result.status],
-            [result.detail, late.get(one.uid, ""), stays.get(one.uid, "")],
-        )
-        for one, result in results
-    ]
+    under_audit = {one.uid for one in rolling if one.uid in late and _has_pods_under_audit(histories, one)}
+    done = {one.uid for one in rolling} - under_audit
+    removals = []
+    for one, result in results:
+        said = [result.detail]
+        if one.uid in under_audit:
+            said.append(f"its template is what it was, but its pods are not all back: {late[one.uid]}")
+        elif one.uid in late:
+            said.append(f"it is what it was, but its pods are not all ready: {late[one.uid]}")
+        if one.uid in done:
+            said.append(_forget(histories, one))
+        removals.append(_removal(one, "failed" if one.uid in under_audit else _STATUSES[result.status], said))
+    return removals
 
 
 def put_back(kube: Kube, one: FormerWorkload, session: str) -> Restored:
@@ -83,6 +89,23 @@ def _may_have_pods(histories: Histories, one: FormerWorkload, result: Restored) 
         return result.status == "restored"
     try:
         return in_history(histories, one)
+    except SeccompError:
+        return True
+
+
+def _has_pods_under_audit(histories: Histories, one: FormerWorkload) -> bool:
+    """Or may get them. True as well when nobody knows."""
+    kube, paths = histories.kube, {container.path for container in one.containers}
+    try:
+        return (
+            is_switched(kube.get(one.path), one)
+            or in_use(histories, one)
+            or any(
+                not paths.isdisjoint(profiles_of(pod.get("spec") or {}))
+                for pod in kube.list(PODS.path(one.namespace), fields=ALIVE)
+                if "deletionTimestamp" not in pod["metadata"]
+            )
+        )
     except SeccompError:
         return True
 

@@ -13,7 +13,9 @@ from azext_seccomp.errors import Conflict, Forbidden
 from azext_seccomp.node.inventory import Node
 from azext_seccomp.node.paths import OWN_DIRECTORY
 
-_ALIVE = "status.phase!=Succeeded,status.phase!=Failed"
+ALIVE = "status.phase!=Succeeded,status.phase!=Failed"
+"""A field selector: pods whose containers may run again."""
+
 _NAMED = 5
 _CONTAINERS = ("initContainers", "containers", "ephemeralContainers")
 
@@ -63,7 +65,7 @@ def users_of(kube: Kube, nodes: Iterable[str], paths: Iterable[str] | None, *, n
     wanted = None if paths is None else frozenset(paths)
     where = frozenset(nodes)
     users: list[User] = []
-    for pod in kube.list(PODS.path(namespace or None), fields=_ALIVE):
+    for pod in kube.list(PODS.path(namespace or None), fields=ALIVE):
         spec = pod.get("spec") or {}
         node = spec.get("nodeName", "")
         if node not in where or "deletionTimestamp" in pod["metadata"]:

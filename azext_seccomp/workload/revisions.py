@@ -73,6 +73,14 @@ def in_history(histories: Histories, former: FormerWorkload) -> bool:
     return former.kind not in _HISTORIES or any(_of_audit(histories, former))
 
 
+def in_use(histories: Histories, former: FormerWorkload) -> bool:
+    """Whether a revision of the workload that names its audit profiles is in use, as ``forget_revisions`` has it.
+
+    :raises SeccompError: they cannot be listed.
+    """
+    return any(_in_use(histories.kube, former, one) for one in _of_audit(histories, former))
+
+
 def forget_revisions(histories: Histories, former: FormerWorkload) -> list[str]:
     """Delete the revisions of the workload that name its audit profiles and are not in use. A ReplicaSet is when it
     has replicas, a revision of a DaemonSet when there is a pod of it, and one of a StatefulSet when the workload is at

@@ -23,7 +23,7 @@ from azext_seccomp.node.inventory import Node, read_nodes
 from azext_seccomp.progress import Silent
 from azext_seccomp.workload.change import FormerContainer, FormerWorkload
 from azext_seccomp.workload.switching import Restored
-from tests.unit.audit.controllers import DEPLOYMENTS
+from tests.unit.audit.controllers import DEPLOYMENTS, REPLICA_SETS
 from tests.unit.audit.fake_cluster import FakeCluster
 from tests.unit.fakes import Key, Request
 
@@ -153,6 +153,9 @@ class TestUndo:
         template = {"metadata": {}, "spec": {"containers": [{"name": "app"}]}}
         metadata = {"uid": "uid-web", "generation": 2}
         cluster.add(WEB, {"metadata": metadata, "spec": {"template": template, "selector": {}}})
+        owner = {"kind": "Deployment", "name": "web", "uid": "uid-web", "controller": True}
+        old = {"replicas": 1, "template": {"spec": user_of(PATH)["spec"]}}  # a quota keeps its pods away, for now
+        cluster.add(REPLICA_SETS.path("shop", "web-1"), {"metadata": {"ownerReferences": [owner]}, "spec": old})
         journals.write(cluster, journal(workloads=(switched(),)))
         workload, file = undo(cluster, journal(workloads=(switched(),)), N1)
         assert (workload.status, file.detail) == ("failed", "Deployment shop/web is not back yet")

@@ -145,6 +145,28 @@ def test_pods_of_a_replica_set_that_a_budget_keeps_under_the_profile_are_a_failu
     assert (removal.status, removal.detail.rpartition(": ")[2]) == ("failed", "It would violate the budget.")
 
 
+def test_one_that_is_not_ready_with_its_own_template_is_no_failure(cluster: Controllers) -> None:
+    """It was broken before: no cleanup could ever end it."""
+    former = switched(cluster)
+    put_back(cluster, former, SESSION)
+    cluster.set_status(WEB, ROLLING)
+    removal = restored(cluster, former)
+    assert removal.status == "absent"
+    assert removal.detail.startswith("it is what it was, but its pods are not all ready: ")
+    assert history(cluster) == []
+
+
+def test_one_whose_old_revision_still_makes_pods_is_a_failure(cluster: Controllers) -> None:
+    """A quota keeps them away, for now."""
+    former = switched(cluster)
+    owner = cluster.get(revision())["metadata"]["ownerReferences"]
+    cluster.add(revision(), {"metadata": {"name": "web-audit", "ownerReferences": owner}, **of_audit(cluster, 1)})
+    put_back(cluster, former, SESSION)
+    cluster.set_status(WEB, ROLLING)
+    assert restored(cluster, former).status == "failed"
+    assert history(cluster) == ["web-audit"]
+
+
 def test_one_that_is_deleted_meanwhile_is_no_failure(cluster: Controllers) -> None:
     former = switched(cluster)
 
