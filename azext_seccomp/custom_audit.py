@@ -206,7 +206,9 @@ def _conclude(cmd: Any, report: dict[str, Any], fail_on: Sequence[str], shown: C
         for line in _summary(report):
             if line not in shown:
                 logger.warning("%s", line)
-    if report["verdict"] in fail_on:
+    if any(one["status"] == "failed" for one in report["leftovers"]):
+        exit_after_output(cmd.cli_ctx, _SOME_FAILED)
+    elif report["verdict"] in fail_on:
         exit_after_output(cmd.cli_ctx, EXIT_CODES[report["verdict"]])
 
 

@@ -12,7 +12,7 @@ from azext_seccomp.audit.exercise import Exercise
 from azext_seccomp.audit.notes import next_commands, notes
 from azext_seccomp.audit.plan import Cluster, Plan
 from azext_seccomp.audit.profile_set import ProfileSet
-from azext_seccomp.audit.removal import Removal
+from azext_seccomp.audit.removal import Removal, rows
 from azext_seccomp.audit.report import Run, build
 from azext_seccomp.audit.ruling import ProfileRule
 from azext_seccomp.audit.targets import Targets
@@ -81,6 +81,7 @@ class Conclusion:
             removals=self.removals,
             cluster=self.cluster,
         )
+        report["leftovers"] = rows(self.removals)
         report["next"] = next_commands(report, self.plan, self.cluster)
         return report
 

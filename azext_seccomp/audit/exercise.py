@@ -62,6 +62,10 @@ class Exercise:
         """What is going to happen to workloads that are there, for the user to agree."""
         return []
 
+    def remarks(self) -> list[str]:
+        """What else the user should know before it happens: whole sentences."""
+        return []
+
     def objects(self) -> tuple[JournalObject, ...]:
         """What is going to be created, for the journal."""
         return ()

@@ -88,7 +88,9 @@ class AuditSession:
         cleanup = self._cluster.az("cleanup")
         for session, sentence in left_behind(self._kube):
             self._said.append(f"{sentence} Put right what it left: {cleanup} --session {session}")
-            self._listener.notice(self._said[-1])
+        self._said += exercise.remarks()
+        for text in self._said:
+            self._listener.notice(text)
         planned = exercise.planned()
         if planned:
             self._listener.agree(planned)

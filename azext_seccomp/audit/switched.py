@@ -9,8 +9,7 @@ What cannot be changed in place (Jobs, CronJobs, bare Pods) runs as a copy besid
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import PurePosixPath
+from dataclasses import replace
 from typing import Any
 
 from azext_seccomp.audit import manifest_objects
@@ -21,43 +20,27 @@ from azext_seccomp.audit.profile_set import ProfileSet
 from azext_seccomp.audit.report import NotAuditable
 from azext_seccomp.audit.restoring import put_back
 from azext_seccomp.audit.rollouts import wait_rolled_out
+from azext_seccomp.audit.subject import Subject, auditable, before, containers, elsewhere, left_out, require_free
 from azext_seccomp.audit.verdict import Workload
 from azext_seccomp.cluster.interface import Kube
-from azext_seccomp.cluster.namespace import SESSION_LABEL
 from azext_seccomp.cluster.text import printable
-from azext_seccomp.errors import Conflict, NotFound, SeccompError, WrongState
-from azext_seccomp.node.inventory import POOL_LABELS
+from azext_seccomp.errors import NotFound, SeccompError, WrongState
 from azext_seccomp.progress import Progress
 from azext_seccomp.workload.capabilities import capabilities_of
-from azext_seccomp.workload.change import FormerWorkload, is_switched, obstacles, plan_change
+from azext_seccomp.workload.change import FormerWorkload, is_switched, plan_change
 from azext_seccomp.workload.copies import copy_of
-from azext_seccomp.workload.effective import Applied, container_profiles
 from azext_seccomp.workload.find import Candidate
 from azext_seccomp.workload.manifest import ManifestObject
 from azext_seccomp.workload.owner import Owner
+from azext_seccomp.workload.revisions import Histories, history_is_full
 from azext_seccomp.workload.rollout import unrest
 from azext_seccomp.workload.switching import dry_run, switch
-from azext_seccomp.workload.templates import PathOf, containers_of, pod_template
+from azext_seccomp.workload.templates import PathOf
 from azext_seccomp.workload.writers import last_writer
 
 _TEND_SECONDS = 2.0  # between two looks at a workload, however many there are
 _REASONS_SHOWN = 5
 _CONFINING = ("RuntimeDefault", "Localhost")
-
-
-@dataclass
-class _Subject:
-    """One workload that is audited."""
-
-    candidate: Candidate
-    before: Mapping[str, Applied]
-    former: FormerWorkload | None = None
-    copy: ManifestObject | None = None
-    reasons: tuple[str, ...] = ()
-
-    @property
-    def key(self) -> tuple[str, str, str]:
-        return self.candidate.namespace, self.candidate.kind, self.candidate.name
 
 
 class SwitchedWorkloads(Exercise):
@@ -91,12 +74,12 @@ class SwitchedWorkloads(Exercise):
         self._vouch = vouch
         self._stop = stop
         self._progress = progress
-        _require_free(candidates)
-        why = [(one, one.obstacle or _elsewhere(one, pools)) for one in candidates]
-        self._left_out = [_left_out(one, obstacle) for one, obstacle in why if obstacle]
-        self._subjects = [_Subject(one, _before(one)) for one, obstacle in why if not obstacle]
+        require_free(candidates)
+        why = [(one, one.obstacle or elsewhere(one, pools)) for one in candidates]
+        self._left_out = [left_out(one, obstacle) for one, obstacle in why if obstacle]
+        self._subjects = [Subject(one, before(one)) for one, obstacle in why if not obstacle]
         self._path_of: PathOf = unprepared
-        self._active: list[_Subject] = []
+        self._active: list[Subject] = []
         self._looked = 0.0
         spaces = {one.namespace for one in candidates}
         super().__init__(Selection(namespace=spaces.pop() if len(spaces) == 1 else "", asked=False))
@@ -104,7 +87,7 @@ class SwitchedWorkloads(Exercise):
     def containers(self) -> Iterator[Mapping[str, Any]]:
         """Those that can be audited, and all of what is copied."""
         for one in self._subjects:
-            yield from (_auditable if one.candidate.treatment == "patch" else _containers)(one.candidate)
+            yield from auditable(one.candidate) if one.candidate.treatment == "patch" else containers(one.candidate)
 
     def prepare(self, profiles: ProfileSet) -> None:
         """Plan every change and let the API server and its policies judge it; what they refuse is left out.
@@ -117,7 +100,7 @@ class SwitchedWorkloads(Exercise):
             refused = self._plan(one)
             if refused:
                 self._subjects.remove(one)
-                self._left_out.append(_left_out(one.candidate, refused))
+                self._left_out.append(left_out(one.candidate, refused))
         if not self._subjects:
             shown = [f"{one.workload} in {one.namespace}: {one.reason}" for one in self._left_out[:_REASONS_SHOWN]]
             more = f" and {len(self._left_out) - len(shown)} more" if len(self._left_out) > len(shown) else ""
@@ -129,9 +112,21 @@ class SwitchedWorkloads(Exercise):
 
     def planned(self) -> list[PlannedContainer]:
         """Every container of every workload that was selected, for the user to agree."""
-        rows = [row for one in self._subjects for row in self._rows(one)]
+        rows = [row for one in self._subjects for row in one.rows(self._path_of)]
         rows += [PlannedContainer(one.namespace, one.workload, "", "none", "", one.reason) for one in self._left_out]
         return sorted(rows, key=lambda row: (row.namespace, row.workload))
+
+    def remarks(self) -> list[str]:
+        """Whose history of revisions cannot hold one more; nothing when the cluster does not let us look."""
+        histories = Histories(self._kube)
+        patched = [one.candidate for one in self._subjects if one.former is not None]
+        try:
+            full = [f"{one.kind}/{one.name}" for one in patched if history_is_full(histories, one.body)]
+        except SeccompError:
+            return []
+        if not full:
+            return []
+        return [f"Their oldest revision is lost, because they keep no more of them: {', '.join(full)}."]
 
     def objects(self) -> tuple[JournalObject, ...]:
         """The copies."""
@@ -227,7 +222,7 @@ class SwitchedWorkloads(Exercise):
             if one.former is not None and any(applied.type in _CONFINING for applied in one.before.values())
         ]
 
-    def _plan(self, one: _Subject) -> str:
+    def _plan(self, one: Subject) -> str:
         """Why it cannot be audited after all; empty when it can."""
         try:
             if one.candidate.treatment == "patch":
@@ -241,24 +236,10 @@ class SwitchedWorkloads(Exercise):
             return printable(str(error), 500)
         return ""
 
-    def _rows(self, one: _Subject) -> Iterator[PlannedContainer]:
-        candidate = one.candidate
-        hindered = dict(obstacles(candidate))
-        for found in _containers(candidate):
-            name = str(found.get("name", ""))
-            yield PlannedContainer(
-                candidate.namespace,
-                f"{candidate.kind}/{candidate.name}",
-                name,
-                "none" if name in hindered else "copy" if one.former is None else "restart",
-                str(one.before.get(name, "")),
-                hindered.get(name) or f"profile {PurePosixPath(self._path_of(found)).stem}",
-            )
-
     def _copies(self) -> list[ManifestObject]:
         return [one.copy for one in self._subjects if one.copy is not None]
 
-    def _switch(self) -> list[_Subject]:
+    def _switch(self) -> list[Subject]:
         """
         :raises SeccompError: not one of several could be switched; the error of the first.
         """
@@ -279,7 +260,7 @@ class SwitchedWorkloads(Exercise):
             raise errors[0]
         return switched
 
-    def _lost(self, one: _Subject) -> str:
+    def _lost(self, one: Subject) -> str:
         """Why it does not run under the audit profile any more; empty when it does or nobody knows."""
         if one.former is None:
             return ""
@@ -295,42 +276,3 @@ class SwitchedWorkloads(Exercise):
             return ""
         by = last_writer(body)
         return f"its audit profile was taken away during the audit{f' by {by}' if by else ''}: is it managed by GitOps?"
-
-
-def _require_free(candidates: Sequence[Candidate]) -> None:
-    for one in candidates:
-        other = (one.body["metadata"].get("annotations") or {}).get(SESSION_LABEL)
-        if other:
-            raise Conflict(
-                f"{one.label} is being audited already.",
-                why=printable(f"Session {other} has changed it.", 200),
-                fix="Wait until that audit has ended. If it was killed, az aks seccomp cleanup puts the workload back.",
-            )
-
-
-def _elsewhere(one: Candidate, pools: Sequence[str]) -> str:
-    """A pod that lands where no profile is cannot start."""
-    template = pod_template(one.body)
-    bound = (template.spec.get("nodeSelector") or {}) if template is not None else {}
-    if not pools or any(bound.get(label) in pools for label in POOL_LABELS):
-        return ""
-    return "its nodeSelector does not bind it to the node pools of --nodepool-name, so its pods may land on others"
-
-
-def _auditable(one: Candidate) -> Iterator[Mapping[str, Any]]:
-    hindered = {name for name, _ in obstacles(one)}
-    return (found for found in _containers(one) if found.get("name") not in hindered)
-
-
-def _left_out(one: Candidate, reason: str) -> NotAuditable:
-    return NotAuditable(one.namespace, "", "", printable(reason, 500), f"{one.kind}/{one.name}")
-
-
-def _containers(one: Candidate) -> Iterator[Mapping[str, Any]]:
-    template = pod_template(one.body)
-    return containers_of(template.spec) if template is not None else iter(())
-
-
-def _before(one: Candidate) -> dict[str, Applied]:
-    template = pod_template(one.body)
-    return {found.name: found.applied for found in container_profiles(template.spec)} if template else {}
