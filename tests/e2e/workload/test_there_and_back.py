@@ -41,6 +41,8 @@ def test_there_and_back(place: Place, kind: str, spec: dict[str, Any]) -> None:
     switch(place.kube, former, place.session)
     place.rolled_out(former, switched=True)
     assert place.filters() == ["2"] * 4
+    assert len(forget_revisions(Histories(place.kube), former)) == (kind != "ReplicaSet"), "it is in use"
+    assert len(place.revisions()) == 1
 
     assert restore(place.kube, former, place.session).status == "restored"
     place.rolled_out(former, switched=False)
