@@ -210,7 +210,7 @@ class AuditSession:
         journals.update(self._kube, self._journal)
 
     def _journal_lost(self) -> None:
-        """Somebody has taken this session for dead and cleared up behind it: nothing more may be changed."""
+        """In a thread. Somebody took this session for dead and cleared up after it: nothing more may be changed."""
         if self._written and not self._lost:
             self._lost = True
             self._said.append("Somebody removed the journal of this session while it ran, so it ended early.")
@@ -282,6 +282,7 @@ class AuditSession:
         """True when something could not be removed."""
         if self._journal is None:
             return False
+        self._written = False  # from here on it is this session that removes it
         nodes = self._nodes_now(nodes)
         try:
             if keep:
