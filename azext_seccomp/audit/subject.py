@@ -21,7 +21,7 @@ from azext_seccomp.workload.manifest import ManifestObject
 from azext_seccomp.workload.templates import PathOf, containers_of, pod_template
 
 
-@dataclass
+@dataclass(eq=False)
 class Subject:
     """A workload that is audited.
 

@@ -24,7 +24,7 @@ from azext_seccomp.audit.subject import Subject, auditable, before, containers, 
 from azext_seccomp.audit.verdict import Workload
 from azext_seccomp.cluster.interface import Kube
 from azext_seccomp.cluster.text import printable
-from azext_seccomp.errors import NotFound, SeccompError, WrongState
+from azext_seccomp.errors import NotFound, SeccompError, Unauthenticated, Unreachable, WrongState
 from azext_seccomp.progress import Progress
 from azext_seccomp.workload.capabilities import capabilities_of
 from azext_seccomp.workload.change import FormerWorkload, is_switched, plan_change
@@ -223,7 +223,10 @@ class SwitchedWorkloads(Exercise):
         ]
 
     def _plan(self, one: Subject) -> str:
-        """Why it cannot be audited after all; empty when it can."""
+        """Why it cannot be audited after all; empty when it can.
+
+        :raises Unauthenticated, Unreachable: nobody can be asked.
+        """
         try:
             if one.candidate.treatment == "patch":
                 one.former = plan_change(one.candidate, self._path_of)
@@ -232,6 +235,8 @@ class SwitchedWorkloads(Exercise):
             resource = self._kube.resource(body["apiVersion"], body["kind"])
             one.copy = ManifestObject(body, resource, one.candidate.namespace, makes_pods=True)
             manifest_objects.dry_run(self._kube, [one.copy], self._session, self._path_of)
+        except (Unauthenticated, Unreachable):
+            raise  # says nothing about the workload
         except SeccompError as error:
             return printable(str(error), 500)
         return ""
