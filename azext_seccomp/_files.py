@@ -97,8 +97,9 @@ def write_file(path: str, data: bytes) -> None:
     """
     beside = f"{path}.{os.getpid()}.new"
     try:
+        file = open(beside, "xb")  # noqa: SIM115 (what is there already is not ours to remove)
         try:
-            with open(beside, "xb") as file:
+            with file:
                 file.write(data)
             os.replace(beside, path)
         except BaseException:

@@ -42,3 +42,8 @@ def write_report(cli_ctx: Any, result: dict[str, Any], path: str | None) -> None
     except FileProblem as error:
         logger.error("%s %s", error, error.fix)
         exit_after_output(cli_ctx, _NOT_WRITTEN)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        logger.error(
+            "The report cannot be written in this format (%s: %s); -o json prints it.", type(error).__name__, error
+        )
+        exit_after_output(cli_ctx, _NOT_WRITTEN)

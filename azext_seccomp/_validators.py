@@ -17,9 +17,7 @@ from azure.cli.core.azclierror import (
 def validate_audit(namespace: Namespace) -> None:
     """``audit`` takes either the pods that a manifest makes, or those that are selected."""
     _validate_dependencies(namespace)
-    for option in ("namespace", "session", "selector"):
-        if getattr(namespace, option) == "":  # mostly a variable of a script that has no value
-            raise InvalidArgumentValueError(f"--{option} is empty.", recommendation="Give it a value, or leave it out.")
+    _refuse_empty(namespace, "namespace", "session", "selector")
     if namespace.namespace and namespace.all_namespaces:
         raise MutuallyExclusiveArgumentError("--namespace cannot be used together with --all-namespaces.")
     if namespace.manifest and (namespace.selector or namespace.pod_name or namespace.all_namespaces):
@@ -74,6 +72,17 @@ def _validate_dependencies(namespace: Namespace) -> None:
             "--docker-format cannot be used together with RuntimeDefault.",
             recommendation="It tells in which format a file is.",
         )
+
+
+def validate_cleanup(namespace: Namespace) -> None:
+    """An empty ``--session`` would mean all of them."""
+    _refuse_empty(namespace, "session")
+
+
+def _refuse_empty(namespace: Namespace, *options: str) -> None:
+    for option in options:
+        if getattr(namespace, option) == "":  # mostly a variable of a script that has no value
+            raise InvalidArgumentValueError(f"--{option} is empty.", recommendation="Give it a value, or leave it out.")
 
 
 def validate_removal(namespace: Namespace) -> None:

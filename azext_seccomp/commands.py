@@ -21,7 +21,13 @@ from azext_seccomp._format import (
 )
 from azext_seccomp._format_audit import audit_table, cleanup_table
 from azext_seccomp._format_try import try_table
-from azext_seccomp._validators import collect_options, validate_audit, validate_conversion, validate_removal
+from azext_seccomp._validators import (
+    collect_options,
+    validate_audit,
+    validate_cleanup,
+    validate_conversion,
+    validate_removal,
+)
 
 if TYPE_CHECKING:
     from azext_seccomp import SeccompCommandsLoader
@@ -48,7 +54,7 @@ def _audit(loader: SeccompCommandsLoader) -> None:
     """The main job, and the end of what is left of it."""
     with loader.command_group("aks seccomp", _handlers("custom_audit")) as group:
         group.command("audit", "audit_cluster", table_transformer=audit_table, validator=validate_audit)
-        group.command("cleanup", "cleanup_cluster", table_transformer=cleanup_table)
+        group.command("cleanup", "cleanup_cluster", table_transformer=cleanup_table, validator=validate_cleanup)
 
 
 def _try(loader: SeccompCommandsLoader) -> None:

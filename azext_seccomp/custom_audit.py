@@ -81,7 +81,7 @@ def audit_cluster(
         include_system=include_system,
         rollout_seconds=parse_duration(rollout_timeout) if rollout_timeout else ROLLOUT_SECONDS,
         keep=keep,
-        report=report if report and report.endswith(".json") else "report.json",
+        report=report if report and report.lower().endswith(".json") else "report.json",
         images=Images(
             installer_image or defaults.installer,
             ig_image or defaults.ig,

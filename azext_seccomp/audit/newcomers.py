@@ -8,13 +8,16 @@ Their pods may land there, and a container whose profile is not on its node cann
 
 import queue
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from azext_seccomp.audit.placing import Placing
 from azext_seccomp.audit.verdict import NodeCoverage
+from azext_seccomp.cluster.failures import UNREADABLE, unreadable
 from azext_seccomp.cluster.interface import NODES, Kube
 from azext_seccomp.errors import SeccompError
 from azext_seccomp.node.inventory import Node, node_of
+
+_TRY_SECONDS = 0.5
 
 
 class Newcomers:
@@ -61,16 +64,32 @@ class Newcomers:
                     self._found.put(node)
         except SeccompError as error:
             self.error = error
+        except UNREADABLE as error:
+            self.error = unreadable("nodes", error)
+
+
+def require_watch(kube: Kube, node: str) -> None:
+    """Make sure that nodes may be watched, before anything relies on it.
+
+    :param node: the name of one.
+    :raises SeccompError: they may not.
+    """
+    for _ in kube.watch(
+        NODES.path(), fields=f"metadata.name={node}", stop=threading.Event(), timeout_seconds=_TRY_SECONDS
+    ):
+        pass
 
 
 class Reception:
     """Gives the profiles to newcomers.
 
     :param newcomers: None where nobody waits for any.
-    :param write_down: puts the name of a node into the journal, before anything is done there.
+    :param write_down: puts the names of nodes into the journal, before anything is done there.
     """
 
-    def __init__(self, newcomers: Newcomers | None, placing: Placing, write_down: Callable[[str], None]) -> None:
+    def __init__(
+        self, newcomers: Newcomers | None, placing: Placing, write_down: Callable[[Sequence[str]], None]
+    ) -> None:
         self._newcomers = newcomers
         self._placing = placing
         self._write_down = write_down
@@ -82,25 +101,34 @@ class Reception:
     def problems(self) -> list[str]:
         """Whole sentences."""
         error = self._newcomers.error if self._newcomers is not None else None
-        return self._problems + ([f"Nodes that join could not be noticed to the end: {error}"] if error else [])
+        if error is None:
+            return self._problems
+        return [*self._problems, f"The audit ended early, because nodes that join can no longer be noticed: {error}"]
 
     def welcome(self) -> None:
-        """Take in who has come. When one cannot be given the profiles the audit ends: no pod is to need them there."""
-        for node in self._newcomers.take() if self._newcomers is not None else ():
-            failure = self._equip(node)
+        """Take in who has come. When one cannot be given the profiles, or nobody knows who comes, the audit ends: no
+        pod is to need them there.
+        """
+        if self._newcomers is None:
+            return
+        if self._newcomers.error is not None:
+            self._placing.stop.set()
+        arrived = self._newcomers.take()
+        failures = self._equip(arrived) if arrived else {}
+        for node in arrived:
             detail = "it became ready while the audit ran and was not watched"
-            if failure:
-                detail = f"{detail}; it could not be given the profiles: {failure}"
+            if failures.get(node.name):
+                detail = f"{detail}; it could not be given the profiles: {failures[node.name]}"
                 self._problems.append(f"The audit ended early because of node {node.name}: {detail}.")
                 self._placing.stop.set()
             self.joined.append(NodeCoverage(node.name, node.pool, "failed", detail=detail))
 
-    def _equip(self, node: Node) -> str:
-        """Why it could not be done; empty when it was."""
+    def _equip(self, nodes: Sequence[Node]) -> dict[str, str]:
+        """Why it could not be done, by the names of the nodes; all at once, for the audit stands still meanwhile."""
         try:
-            self._placing.profiles.include(node)
-            self._write_down(node.name)
-            (outcome,) = self._placing.place_on([node])
+            for node in nodes:
+                self._placing.profiles.include(node)
+            self._write_down([node.name for node in nodes])
+            return {one.node: one.detail for one in self._placing.place_on(nodes) if not one.ok}
         except SeccompError as error:
-            return str(error)
-        return "" if outcome.ok else outcome.detail
+            return {node.name: str(error) for node in nodes}

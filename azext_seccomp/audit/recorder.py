@@ -28,24 +28,24 @@ class Recorder:
 
     def __call__(self, event: Event) -> None:
         """Take in one event."""
-        audited = self._targets.audits(event.namespace, event.pod, event.container)
-        if audited is False:
-            return
+        # A pod that is not audited may have been replaced by one of its name that is (StatefulSets do so), and the
+        # watch of pods may not have told of that yet: who is meant is known in the end only.
         self.findings.add(event)
-        if audited is None:
-            self._held.append(event)
-        else:
+        audited = self._targets.audits(event.namespace, event.pod, event.container)
+        if audited:
             self._listener.event(event)
+        else:
+            self._held.append(event)
 
     def release(self) -> None:
         """Tell the listener of events whose pods have become known."""
         for _ in range(len(self._held)):
             event = self._held.popleft()
             audited = self._targets.audits(event.namespace, event.pod, event.container)
-            if audited is None:
-                self._held.append(event)
-            elif audited:
+            if audited:
                 self._listener.event(event)
+            elif audited is None:
+                self._held.append(event)
 
     def finish(self) -> Findings:
         """The findings of audited containers; those of pods that the watch never told of are only counted."""

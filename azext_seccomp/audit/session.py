@@ -17,7 +17,7 @@ from azext_seccomp.audit.exercise import Exercise
 from azext_seccomp.audit.heartbeat import heartbeat
 from azext_seccomp.audit.interrupts import Interrupts
 from azext_seccomp.audit.journal import Journal, JournalObject
-from azext_seccomp.audit.newcomers import Newcomers, Reception
+from azext_seccomp.audit.newcomers import Newcomers, Reception, require_watch
 from azext_seccomp.audit.placing import Placing
 from azext_seccomp.audit.plan import Cluster, Listener, Plan
 from azext_seccomp.audit.profile_set import ProfileSet
@@ -85,6 +85,8 @@ class AuditSession:
         exercise = self._exercise()
         self._profiles = self._profile_set(chosen.usable, exercise)
         exercise.prepare(self._profiles)
+        if exercise.anywhere:
+            require_watch(self._kube, chosen.usable[0].name)
         cleanup = self._cluster.az("cleanup")
         for session, sentence in left_behind(self._kube):
             self._said.append(f"{sentence} Put right what it left: {cleanup} --session {session}")
@@ -233,17 +235,17 @@ class AuditSession:
     def _reception(self, chosen: Chosen, exercise: Exercise, placing: Placing) -> Iterator[Reception]:
         """Where pods may land on any node, those that become ready later are of interest too."""
         if not exercise.anywhere:
-            yield Reception(None, placing, self._note_node)
+            yield Reception(None, placing, self._note_nodes)
             return
         known = [node.name for node in chosen.usable]
         with Newcomers(self._kube, known, lambda node: is_usable(node, self._plan.nodepools)) as newcomers:
-            reception = Reception(newcomers, placing, self._note_node)
+            reception = Reception(newcomers, placing, self._note_nodes)
             yield reception
         self._said += reception.problems
 
-    def _note_node(self, node: str) -> None:
+    def _note_nodes(self, nodes: Sequence[str]) -> None:
         assert self._journal is not None, "the journal comes first"
-        self._journal = msgspec.structs.replace(self._journal, nodes=(*self._journal.nodes, node))
+        self._journal = msgspec.structs.replace(self._journal, nodes=(*self._journal.nodes, *nodes))
         journals.update(self._kube, self._journal)
 
     def _targets(self, nodes: Sequence[Node], exercise: Exercise) -> Targets:
@@ -270,13 +272,14 @@ class AuditSession:
                 self._listener.notice("Broken off. What was made and changed is being put right.")
             with self._interrupts.shielded():
                 left = self._undo(nodes)
-            if broken_off and not left:
-                self._listener.notice("Everything is as it was before.")
+                if broken_off:
+                    self._listener.notice(self._not_right() if left else "Everything is as it was before.")
             if left and isinstance(error, SeccompError):
                 error.fix = " ".join(filter(None, (error.fix, f"Then remove what was left: {self._cleanup()}.")))
             raise
         with self._interrupts.shielded():
-            self._undo(nodes, keep=self._plan.keep)
+            if self._undo(nodes, keep=self._plan.keep):
+                self._listener.notice(self._not_right())
 
     def _undo(self, nodes: Sequence[Node], *, keep: bool = False) -> bool:
         """True when something could not be removed."""
@@ -293,9 +296,7 @@ class AuditSession:
         except SeccompError as error:
             self._removals = [Removal("Session", self._session, "failed", str(error))]
         except BaseException:  # a second Ctrl-C: not even the clearing up came to its end
-            self._listener.notice(
-                f"What this audit made and changed is not all put right. Do it with: {self._cleanup()}"
-            )
+            self._listener.notice(self._not_right())
             raise
         return any(one.status == "failed" for one in self._removals)
 
@@ -307,6 +308,9 @@ class AuditSession:
             return read_nodes(self._kube)
         except SeccompError:
             return before
+
+    def _not_right(self) -> str:
+        return f"What this audit made and changed is not all put right. Do it with: {self._cleanup()}"
 
     def _cleanup(self) -> str:
         return self._cluster.az("cleanup") + f" --session {self._session}"

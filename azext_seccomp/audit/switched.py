@@ -149,7 +149,7 @@ class SwitchedWorkloads(Exercise):
         copies = self._copies()
         if copies:
             record(manifest_objects.create(self._kube, copies, self._session, self._path_of, self._progress))
-        switched = self._switch()
+        switched = self._switch(pump)
         by_uid = {one.former.uid: one for one in switched if one.former is not None}
 
         def settled(former: FormerWorkload, stuck: str) -> None:
@@ -244,7 +244,7 @@ class SwitchedWorkloads(Exercise):
     def _copies(self) -> list[ManifestObject]:
         return [one.copy for one in self._subjects if one.copy is not None]
 
-    def _switch(self) -> list[Subject]:
+    def _switch(self, pump: Pump) -> list[Subject]:
         """
         :raises SeccompError: not one of several could be switched; the error of the first.
         """
@@ -254,6 +254,7 @@ class SwitchedWorkloads(Exercise):
             if self._stop.is_set() or one.former is None:
                 break
             self._progress.step("Switching the workloads to the audit profile", number, len(patched))
+            pump(0)
             self._vouch()
             try:
                 switch(self._kube, one.former, self._session)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from azext_seccomp.audit.plan import Selection
 from azext_seccomp.audit.report import NotAuditable
 from azext_seccomp.audit.verdict import Observed, Workload
+from azext_seccomp.cluster.failures import UNREADABLE, unreadable
 from azext_seccomp.cluster.interface import PODS, JsonObject, Kube
 from azext_seccomp.cluster.text import printable
 from azext_seccomp.errors import SeccompError
@@ -166,6 +167,8 @@ class Targets:
                 self._seen(event.object, gone=event.type == "DELETED")
         except SeccompError as error:
             self.error = error
+        except UNREADABLE as error:
+            self.error = unreadable("pods", error)
 
     def _seen(self, found: JsonObject, *, gone: bool) -> None:
         metadata = found["metadata"]

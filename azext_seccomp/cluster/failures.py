@@ -38,6 +38,20 @@ class Expired(ServerFault):
         self.resume = resume
 
 
+# What reading an object that is not as the API promises it can end in.
+UNREADABLE = (LookupError, TypeError, ValueError, AttributeError, RuntimeError)
+
+
+def unreadable(what: str, error: BaseException) -> ServerFault:
+    """The error of a thread that cannot read what it watches: it must not end in silence.
+
+    :param what: such as ``pods``.
+    """
+    return ServerFault(
+        f"The {what} of the cluster cannot be read.", why=f"({type(error).__name__}: {printable(str(error), 200)})"
+    )
+
+
 class Status(NamedTuple):
     """The parts of a ``Status`` object (meta/v1) that tell what went wrong; empty when the body is none."""
 

@@ -138,8 +138,10 @@ def _gap(node: Node) -> str:
 
 
 def _unlinked(message: str) -> str:
-    """Names come from containers and nodes, and ``](`` in a message is a link (SARIF 3.11.6)."""
-    return message.replace("](", "] (")
+    """Names come from containers and nodes; ``](`` in a message is a link (SARIF 3.11.6) and ``{0}`` a placeholder
+    (3.11.5), whose braces are doubled where they are meant.
+    """
+    return message.replace("](", "] (").replace("{", "{{").replace("}", "}}")
 
 
 def _uri(source: str) -> str:

@@ -172,3 +172,9 @@ def test_a_custom_resource_is_a_profile(az: InProcessAz, tmp_path: Path) -> None
 def test_cleanup_gets_as_far_as_the_cluster(az: InProcessAz) -> None:
     result = az("aks", "seccomp", "cleanup", "-g", "rg1", "-n", "stopped", "--session", "s1", "--dry-run", "--force")
     assert (result.code, "Cluster stopped is stopped." in result.err) == (1, True), result.err
+
+
+def test_an_empty_session_is_not_every_session(az: InProcessAz) -> None:
+    result = az("aks", "seccomp", "cleanup", "-g", "rg1", "-n", "plain", "--session", "", "--force")
+    assert (result.code, result.out) == (1, "")
+    assert "--session is empty." in result.err

@@ -18,7 +18,7 @@ from azext_seccomp.audit.heartbeat import heartbeat
 from azext_seccomp.audit.interrupts import Interrupts
 from azext_seccomp.audit.journal import Journal
 from azext_seccomp.audit.plan import PlannedContainer, Selection
-from azext_seccomp.cluster.interface import CONFIG_MAPS, PODS, JsonObject
+from azext_seccomp.cluster.interface import CONFIG_MAPS, NODES, PODS, JsonObject
 from azext_seccomp.cluster.namespace import NAMESPACE, ensure_namespace
 from azext_seccomp.errors import Conflict, Forbidden, NotFound, SeccompError, WrongState
 from azext_seccomp.node.inventory import read_nodes
@@ -55,6 +55,10 @@ def run(cluster: Controllers, *words: str, told: Told | None = None, **more: Any
     return audit(cluster, plan(**fields), told)
 
 
+def changes(cluster: Controllers) -> list[Request]:
+    return [one for one in cluster.requests if one.verb not in ("get", "list", "watch") and not one.dry_run]
+
+
 class Agreeing(Told):
     """Notes what it is asked, and what the cluster is like then."""
 
@@ -68,7 +72,7 @@ class Agreeing(Told):
 
     def agree(self, planned: Sequence[PlannedContainer]) -> None:
         self.rows = planned
-        self.changes = [one for one in self._cluster.requests if one.verb not in ("get", "list") and not one.dry_run]
+        self.changes = changes(self._cluster)
         if self._answer is not None:
             raise self._answer
 
@@ -118,7 +122,7 @@ def test_without_consent_nothing_is_changed(cluster: Controllers) -> None:
     told = Agreeing(cluster, KeyboardInterrupt())  # type: ignore[arg-type]
     with pytest.raises(KeyboardInterrupt):
         run(cluster, told=told)
-    assert [one for one in cluster.requests if one.verb not in ("get", "list") and not one.dry_run] == []
+    assert changes(cluster) == []
     assert cluster.template() == before
 
 
@@ -421,3 +425,59 @@ def test_a_session_whose_journal_is_removed_while_it_watches_ends(
     assert time.monotonic() - began < 60
     assert "Somebody removed the journal of this session while it ran, so it ended early." in report["notes"]
     assert cluster.template() == before
+
+
+def test_who_may_not_watch_nodes_changes_nothing(cluster: Controllers) -> None:
+    """Pods could land on a node that joins, and nobody would know that it needs the profiles."""
+    cluster.deploy(deployment())
+    cluster.refuse = lambda request: (
+        Forbidden("You may not watch nodes.") if (request.verb, request.path) == ("watch", NODES.path()) else None
+    )
+    with pytest.raises(Forbidden, match="You may not watch nodes"):
+        run(cluster)
+    assert changes(cluster) == []
+
+
+def test_an_audit_ends_when_nobody_knows_any_more_which_nodes_join(cluster: Controllers) -> None:
+    before = cluster.deploy(deployment())
+    watches = []
+
+    def refuse(request: Request) -> SeccompError | None:
+        if (request.verb, request.path) != ("watch", NODES.path()):
+            return None
+        watches.append(request)
+        return Forbidden("Not any more.") if len(watches) > 1 else None
+
+    cluster.refuse = refuse
+    began = time.monotonic()
+    report = run(cluster, seconds=600)
+    assert time.monotonic() - began < 60
+    assert any("nodes that join can no longer be noticed: Not any more." in note for note in report["notes"])
+    assert cluster.template() == before
+
+
+def test_what_is_broken_off_says_what_became_of_it(cluster: Controllers) -> None:
+    """A second Ctrl-C, when the way back works and when it does not."""
+    cluster.deploy(deployment())
+
+    class Breaking(Agreeing):
+        def ready(self, localhost_profile: str, seconds: int) -> None:
+            raise KeyboardInterrupt
+
+    told = Breaking(cluster)
+    with pytest.raises(KeyboardInterrupt):
+        run(cluster, told=told)
+    assert told.notices == [
+        "Broken off. What was made and changed is being put right.",
+        "Everything is as it was before.",
+    ]
+
+    class Stubborn(Breaking):
+        def ready(self, localhost_profile: str, seconds: int) -> None:
+            cluster.refuse = lambda request: Forbidden("No more.") if request.verb == "replace" else None
+            raise KeyboardInterrupt
+
+    told = Stubborn(cluster)
+    with pytest.raises(KeyboardInterrupt):
+        run(cluster, told=told)
+    assert told.notices[-1].endswith(f"Do it with: az aks seccomp cleanup -g rg1 -n c1 --session {SESSION}")

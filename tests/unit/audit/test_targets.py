@@ -342,3 +342,17 @@ def test_a_pod_that_failed_may_not_have_done_everything(followed: Followed, more
     followed.knows("web")
     followed.becomes("web", more)
     wait_for(lambda: followed.reasons() == (f"pod web: {words}",))
+
+
+def test_calls_of_a_pod_that_has_the_name_of_one_before_are_not_lost(followed: Followed) -> None:
+    """A StatefulSet gives its pods the same names again, and logs may be quicker than the watch of pods."""
+    followed.add(pod("web-0", {"name": "app"}), **status("Running", RUNNING))
+    followed.knows("web-0")
+    recorder = Recorder(followed.targets, Told())
+    one = parse(event("web-0"), "n1")
+    assert isinstance(one, Event)
+    recorder(one)
+    followed.kube.delete(PODS.path("shop", "web-0"))
+    followed.add(pod("web-0"), **status("Running", RUNNING))
+    wait_for(lambda: followed.targets.audits("shop", "web-0", "app"))
+    assert [found.count for found in recorder.finish().all()] == [1]
