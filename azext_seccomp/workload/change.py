@@ -154,7 +154,7 @@ def restored(body: Mapping[str, Any], former: FormerWorkload, session: str) -> R
     """
     changed = copy.deepcopy(dict(body))
     if (changed["metadata"].get("annotations") or {}).get(ANNOTATION) != session:
-        return Restoration(changed, False, (), _of_session(changed, session))
+        return Restoration(changed, False, (), of_session(changed, session))
     of = {(one.list, one.name): one for one in former.containers}
     foreign = []
     for kind, container in _containers(changed):
@@ -171,7 +171,7 @@ def restored(body: Mapping[str, Any], former: FormerWorkload, session: str) -> R
     del annotations[ANNOTATION]
     if not annotations:
         del changed["metadata"]["annotations"]
-    return Restoration(changed, True, tuple(foreign), _of_session(changed, session))
+    return Restoration(changed, True, tuple(foreign), of_session(changed, session))
 
 
 def with_former_owners(body: Mapping[str, Any], former: FormerWorkload) -> JsonObject | None:
@@ -236,7 +236,7 @@ def _is_of_session(path: str, session: str) -> bool:
     return path.startswith(directory) and _FILE.fullmatch(path[len(directory) :]) is not None
 
 
-def _of_session(body: Mapping[str, Any], session: str) -> tuple[str, ...]:
+def of_session(body: Mapping[str, Any], session: str) -> tuple[str, ...]:
     """The containers that name a file of the session, which is going to be removed."""
     return tuple(
         str(container.get("name", ""))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from azext_seccomp.cluster.interface import PODS, JsonObject, Kube, Resource
-from azext_seccomp.errors import NotFound
+from azext_seccomp.errors import Conflict, NotFound
 from azext_seccomp.workload.change import FormerWorkload
 from azext_seccomp.workload.owner import controller
 from azext_seccomp.workload.templates import containers_of
@@ -91,11 +91,25 @@ def forget_revisions(histories: Histories, former: FormerWorkload) -> list[str]:
     """
     stay = []
     for one in _of_audit(histories, former):
-        if _in_use(histories.kube, former, one):
+        if _in_use(histories.kube, former, one) or not _deleted(histories.kube, former, one):
             stay.append(one.name)
-        else:
-            histories.kube.delete(_HISTORIES[former.kind].path(former.namespace, one.name), uid=one.uid)
     return stay
+
+
+def _deleted(kube: Kube, former: FormerWorkload, one: _Revision) -> bool:
+    """Delete a revision that was not in use when it was listed; False when it stays. A list can be long ago, and a
+    rollback since then gives an old ReplicaSet replicas again.
+    """
+    path = _HISTORIES[former.kind].path(former.namespace, one.name)
+    try:
+        if former.kind == "Deployment" and _revision(kube.get(path)).replicas:
+            return False
+        kube.delete(path, uid=one.uid)
+    except Conflict:
+        return False
+    except NotFound:
+        return True
+    return True
 
 
 def history_is_full(histories: Histories, body: Mapping[str, Any]) -> bool:

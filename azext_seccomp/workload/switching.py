@@ -7,7 +7,7 @@ A workload is replaced as it was read, under its resourceVersion: nothing that s
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from azext_seccomp.cluster.interface import PODS, JsonObject, Kube
@@ -20,6 +20,7 @@ from azext_seccomp.workload.change import (
     FormerWorkload,
     Restoration,
     is_switched,
+    of_session,
     restored,
     switched,
     with_former_owners,
@@ -27,7 +28,7 @@ from azext_seccomp.workload.change import (
 from azext_seccomp.workload.sample_pod import sample_pod
 
 _ATTEMPTS = 8  # controllers write the status of a workload often, each time with a new resourceVersion
-_PAUSE_SECONDS = 0.2
+_PAUSE_SECONDS = 0.2  # doubled from attempt to attempt on the way back: 25 s in all, an API server restarts meanwhile
 # k8s.io/apiserver pkg/admission/plugin/webhook: one with side effects refuses every dry run, whatever it is about.
 _NO_DRY_RUN = "does not support dry run"
 _OTHER_PROFILE = "an admission webhook of the cluster puts another seccompProfile in the place of the audit profile"
@@ -98,23 +99,39 @@ def restore(kube: Kube, former: FormerWorkload, session: str) -> Restored:
 
     def back(body: JsonObject) -> JsonObject | None:
         if not _is_it(body, former):
-            raise _Replaced
+            raise _Replaced(of_session(body, session))
         done.append(restored(body, former, session))
         return done[-1].body if done[-1].changed else None
 
     try:
-        found = _write(kube, former, back)
+        found = _write(kube, former, back, persistent=True)
     except NotFound:
         return Restored("absent", "it was deleted")
-    except _Replaced:
-        return Restored("replaced", "it was deleted, and another one has its name")
+    except _Replaced as other:
+        return _another(other.left)
     if done[-1].left:
-        named = ", ".join(printable(name, 80) for name in done[-1].left)
-        return Restored("failed", f"{named} names a profile of the audit without being known to it: change it by hand")
-    foreign = ", ".join(printable(name, 80) for name in done[-1].foreign)
+        return Restored(
+            "failed",
+            f"{_listed(done[-1].left)} names a profile of the audit without being known to it: change it by hand",
+        )
+    # An attempt whose answer was lost may have been carried out: then the last one finds nothing to change.
+    changes = [one for one in done if one.changed]
+    foreign = _listed(changes[-1].foreign) if changes else ""
     said = [f"somebody else has changed the seccompProfile of {foreign}, which is left as it is"] if foreign else []
     kept = _give_back_fields(kube, former, found)
-    return Restored("restored" if done[-1].changed else "untouched", "; ".join([*said, *kept]))
+    return Restored("restored" if changes else "untouched", "; ".join([*said, *kept]))
+
+
+def _another(left: Sequence[str]) -> Restored:
+    """What is said of another workload of the name; one made from the switched one needs a file that is removed."""
+    gone = "it was deleted, and another one has its name"
+    if not left:
+        return Restored("replaced", gone)
+    return Restored("failed", f"{gone}, in which {_listed(left)} still names a profile of the audit: change it by hand")
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(printable(name, 80) for name in names)
 
 
 def _give_back_fields(kube: Kube, former: FormerWorkload, found: JsonObject) -> list[str]:
@@ -125,7 +142,12 @@ def _give_back_fields(kube: Kube, former: FormerWorkload, found: JsonObject) -> 
         return []
     why = "the server keeps it so"
     try:
-        found = _write(kube, former, lambda body: with_former_owners(body, former) if _is_it(body, former) else None)
+        found = _write(
+            kube,
+            former,
+            lambda body: with_former_owners(body, former) if _is_it(body, former) else None,
+            persistent=True,
+        )
         if not _is_it(found, former) or with_former_owners(found, former) is None:
             return []
     except NotFound:
@@ -143,7 +165,11 @@ def _is_it(body: JsonObject, former: FormerWorkload) -> bool:
 
 
 class _Replaced(Exception):
-    """The object has another uid."""
+    """The object has another uid. ``left``: its containers that name a file of the session."""
+
+    def __init__(self, left: Sequence[str]) -> None:
+        super().__init__()
+        self.left = left
 
 
 def _switched(body: JsonObject, former: FormerWorkload, session: str) -> JsonObject:
@@ -162,21 +188,30 @@ def _write(
     change: Callable[[JsonObject], Mapping[str, Any] | None],
     *,
     dry_run: bool = False,
+    persistent: bool = False,
 ) -> JsonObject:
     """Read it, change it, write it; again when somebody else was quicker.
 
     :param change: answers None when there is nothing to change.
+    :param persistent: again as well when the server is away or at fault, with pauses that grow. A lost write may have
+        been carried out: ``change`` sees what came of it, and no write is sent twice under its resourceVersion.
     :return: what the server has then.
     """
+    repeated = (Conflict, Unreachable, ServerFault) if persistent else (Conflict,)
     for attempt in range(_ATTEMPTS):
-        found = kube.get(former.path)
-        changed = change(found)
-        if changed is None:
-            return found
         try:
-            return kube.replace(former.path, changed, dry_run=dry_run)
-        except Conflict:
-            if attempt == _ATTEMPTS - 1:
-                raise
-            time.sleep(_PAUSE_SECONDS)
+            found = kube.get(former.path)
+        except repeated as error:
+            failure: SeccompError = error
+        else:
+            changed = change(found)
+            if changed is None:
+                return found
+            try:
+                return kube.replace(former.path, changed, dry_run=dry_run)
+            except repeated as error:
+                failure = error
+        if attempt == _ATTEMPTS - 1:
+            raise failure
+        time.sleep(_PAUSE_SECONDS * 2**attempt if persistent else _PAUSE_SECONDS)
     raise AssertionError("unreachable")

@@ -10,7 +10,7 @@ import pytest
 from azext_seccomp.audit.removal import Removal
 from azext_seccomp.audit.restoring import put_back, restore_all
 from azext_seccomp.cluster.interface import JsonObject, Resource
-from azext_seccomp.errors import Forbidden, SeccompError
+from azext_seccomp.errors import Forbidden, SeccompError, ServerFault
 from azext_seccomp.progress import Silent
 from azext_seccomp.workload.change import FormerWorkload, plan_change
 from azext_seccomp.workload.find import find
@@ -119,6 +119,26 @@ def test_a_revision_that_stays_is_said(cluster: Controllers, before: bool) -> No
     assert removal.status == ("absent" if before else "restored")
     assert "stays in its history, do not roll back to it: You may not delete replicasets." in removal.detail
     assert history(cluster) == ["web-audit"]
+
+
+def test_a_lost_answer_is_no_failure_and_its_rollout_is_waited_for(
+    cluster: Controllers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("azext_seccomp.workload.switching._PAUSE_SECONDS", 0)
+    former = switched(cluster)
+
+    def lose(request: Request) -> SeccompError | None:
+        if request.verb != "replace":
+            return None
+        cluster.refuse = lambda _: None
+        cluster.replace(request.path, request.body)
+        return ServerFault("502 Bad Gateway.")
+
+    cluster.refuse = lose
+    cluster.requests.clear()
+    assert restored(cluster, former) == Removal("Deployment", "shop/web", "restored")
+    assert cluster.made("list", "/pods")
+    assert history(cluster) == []
 
 
 def test_pods_that_do_not_come_back_are_a_failure(cluster: Controllers) -> None:

@@ -20,6 +20,20 @@ from tests.unit.node.installer_pods import Kubelets, stuck
 NODES = [Node("n1", "np1"), Node("n2", "np1"), Node("n3", "np2")]
 
 
+class Cluster(FakeKube):
+    """A pod is gone only when its containers have ended: a script that still runs would write after the removal."""
+
+    def __init__(self, kubelets: Kubelets) -> None:
+        super().__init__(on_create=kubelets)
+        self._kubelets = kubelets
+
+    def delete(self, path: str, *, grace_seconds: int | None = None, labels: str = "", uid: str = "") -> bool:
+        if "/pods" in path:
+            for thread in list(self._kubelets.threads):
+                thread.join(timeout=10)
+        return super().delete(path, grace_seconds=grace_seconds, labels=labels, uid=uid)
+
+
 @pytest.fixture
 def kubelets(tmp_path: Path) -> Kubelets:
     return Kubelets(tmp_path)
@@ -27,7 +41,7 @@ def kubelets(tmp_path: Path) -> Kubelets:
 
 @pytest.fixture
 def kube(kubelets: Kubelets) -> FakeKube:
-    return FakeKube(on_create=kubelets)
+    return Cluster(kubelets)
 
 
 def left(kube: FakeKube, kubelets: Kubelets) -> list[str]:

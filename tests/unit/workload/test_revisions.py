@@ -52,6 +52,31 @@ def test_one_whose_pods_are_still_going_stays() -> None:
     assert names(kube) == ["going"]
 
 
+def test_one_that_a_rollback_has_taken_up_since_it_was_listed_stays() -> None:
+    kube = fake_kube()
+    put(kube, replica_set("old"))
+    histories = Histories(kube)
+    assert in_history(histories, former(workload()))
+    kube.patch(RESOURCES["ReplicaSet"].path("shop", "old"), {"spec": {"replicas": 2}})
+    assert forget_revisions(histories, former(workload())) == ["old"]
+    assert names(kube) == ["old"]
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_one_that_is_gone_or_another_since_it_was_listed(again: bool) -> None:
+    kube = fake_kube()
+    path = put(kube, replica_set("old"))
+    histories = Histories(kube)
+    assert in_history(histories, former(workload()))
+    kube.delete(path)
+    if again:
+        body = replica_set("old")
+        body["metadata"]["uid"] = "uid-new"
+        put(kube, body)
+    assert forget_revisions(histories, former(workload())) == (["old"] if again else [])
+    assert names(kube) == (["old"] if again else [])
+
+
 def controlled(kind: str, **status: Any) -> tuple[FakeKube, FormerWorkload]:
     """A workload that is back, with its two revisions."""
     kube = fake_kube()

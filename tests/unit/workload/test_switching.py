@@ -12,7 +12,7 @@ from azext_seccomp.cluster import request as cluster_request
 from azext_seccomp.cluster.failures import from_answer
 from azext_seccomp.cluster.interface import PODS, JsonObject
 from azext_seccomp.cluster.target import Target
-from azext_seccomp.errors import Conflict, Forbidden, InvalidInput, NotFound, SeccompError, Unreachable
+from azext_seccomp.errors import Conflict, Forbidden, InvalidInput, NotFound, SeccompError, ServerFault, Unreachable
 from azext_seccomp.workload import switching
 from azext_seccomp.workload.change import ANNOTATION, FormerWorkload, is_switched, restored
 from azext_seccomp.workload.switching import dry_run, restore, switch
@@ -166,13 +166,67 @@ def test_an_answer_that_is_lost_is_looked_for() -> None:
     kube, plan = stored(workload())
     _lost_answer(kube, plan, carried_out=True)
     switch(kube, plan, SESSION)
-    _lost_answer(kube, plan, carried_out=False)
-    with pytest.raises(Unreachable):
-        restore(kube, plan, SESSION)
     assert restore(kube, plan, SESSION).status == "restored"
     _lost_answer(kube, plan, carried_out=False)
     with pytest.raises(Unreachable):
         switch(kube, plan, SESSION)
+
+
+@pytest.mark.parametrize("carried_out", [False, True])
+def test_the_way_back_is_tried_again_and_its_rollout_waited_for(carried_out: bool) -> None:
+    kube, plan = stored(workload())
+    switch(kube, plan, SESSION)
+    _lost_answer(kube, plan, carried_out=carried_out)
+    assert restore(kube, plan, SESSION) == ("restored", "")
+    assert kube.get(plan.path)["spec"] == workload()["spec"]
+
+
+def test_what_others_changed_is_named_though_the_answer_was_lost() -> None:
+    kube, plan = stored(workload("Deployment", "web", container("a"), container("b")))
+    switch(kube, plan, SESSION)
+    found = kube.get(plan.path)
+    found["spec"]["template"]["spec"]["containers"][1]["securityContext"]["seccompProfile"] = {"type": "Unconfined"}
+    kube.replace(plan.path, found)
+    _lost_answer(kube, plan, carried_out=True)
+    status, detail = restore(kube, plan, SESSION)
+    assert status == "restored"
+    assert "of b," in detail
+
+
+@pytest.mark.parametrize("verb", ["get", "replace"])
+@pytest.mark.parametrize("error", [Unreachable("It restarts."), ServerFault("502.")])
+@pytest.mark.parametrize(("times", "enough"), [(7, True), (8, False)])
+def test_the_way_back_outlasts_a_restart_of_the_server(
+    monkeypatch: pytest.MonkeyPatch, verb: str, error: SeccompError, times: int, enough: bool
+) -> None:
+    kube, plan = stored(workload())
+    switch(kube, plan, SESSION)
+    pauses: list[float] = []
+    monkeypatch.setattr(switching, "_PAUSE_SECONDS", 0.2)
+    monkeypatch.setattr("azext_seccomp.workload.switching.time.sleep", pauses.append)
+    failures = [error] * times
+    kube.refuse = lambda asked: failures.pop() if asked.verb == verb and failures else None
+    if enough:
+        assert restore(kube, plan, SESSION).status == "restored"
+    else:
+        with pytest.raises(type(error)):
+            restore(kube, plan, SESSION)
+    assert pauses == sorted(pauses)
+    assert 20 < sum(pauses) < 40
+
+
+def test_one_made_anew_from_its_switched_state_is_not_passed_over() -> None:
+    """As ``kubectl replace --force`` does: the file that it names is going to be removed."""
+    kube, plan = stored(workload())
+    switch(kube, plan, SESSION)
+    again = kube.get(plan.path)
+    kube.delete(plan.path)
+    again["metadata"]["uid"] = "uid-new"
+    put(kube, again)
+    status, detail = restore(kube, plan, SESSION)
+    assert status == "failed"
+    assert "app still names a profile of the audit: change it by hand" in detail
+    assert is_switched(kube.get(plan.path), plan)
 
 
 def test_a_dry_run_changes_nothing_and_finds_nothing_wrong() -> None:
