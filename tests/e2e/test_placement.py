@@ -310,6 +310,7 @@ def documented(kube: OfficialClient, stand: Stand, session: str) -> Iterator[Off
         kube.delete(path)
 
 
+@pytest.mark.alone  # its role goes with the namespace, which the end of another session may remove
 def test_the_permissions_that_are_documented_are_enough(
     documented: OfficialClient, session: str, files: NodeFiles
 ) -> None:

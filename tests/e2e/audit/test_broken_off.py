@@ -112,6 +112,7 @@ def test_a_gadget_image_that_cannot_be_pulled_is_told_with_the_kubelets_words(sc
     assert not scene.left()
 
 
+@pytest.mark.alone  # no other test could have a collector
 def test_a_policy_that_denies_collectors_is_told_before_anything_is_made(scene: Scene) -> None:
     with gatekeeper(scene.kube, {ROLE_LABEL: "collector"}):
         result = scene.audit(manifest=scene.manifest(pod("web", "mkdir")))

@@ -96,6 +96,7 @@ def scenes(kube: OfficialClient, cluster_arm: ArmStand, stand: Stand, tmp_path: 
         yield made
 
 
+@pytest.mark.alone  # cleans up all sessions, those of other tests too
 def test_killed_at_ten_points_and_cleaned_up(scenes: Sequence[Scene]) -> None:
     killed = [Killed(scene, point) for scene, point in zip(scenes, POINTS.values(), strict=True)]
     with ThreadPoolExecutor(_AT_ONCE) as pool:
