@@ -12,7 +12,7 @@ that order decides.
 from collections.abc import Sequence
 from typing import Generic
 
-from azext_seccomp.profile.chain import ActionT, Branch, Test, actions_of, chain_of, identities
+from azext_seccomp.profile.chain import ActionT, Branch, Test, actions_of, chain_of, identities, tests_of
 from azext_seccomp.profile.model import Arg
 from azext_seccomp.profile.pruning import prune
 
@@ -47,7 +47,8 @@ class Tree(Generic[ActionT]):
             if self._root.level is None:
                 self._root.lead_to([chain])
             else:
-                _insert(self._root, self._root.level, chain, lost)
+                leading = [side for test in tests_of([chain]) for side in (test.true, test.false)]
+                _Insertion(leading, lost).insert(self._root, self._root.level, chain)
         if lost:
             self._lost += len(identities(lost) - identities(self.level))
 
@@ -64,43 +65,65 @@ class Tree(Generic[ActionT]):
         return len(identities(self.level)) + self._lost
 
 
-def _insert(branch: Branch[ActionT], level: list[Test[ActionT]], new: Test[ActionT], lost: list[Test[ActionT]]) -> None:
-    """Put ``new`` where it belongs on the level of ``branch``, or join it with the same test (``_db_tree_add``).
+class _Insertion(Generic[ActionT]):
+    """One rule on its way into the tree.
 
-    :raises Endless: another branch has put ``new`` on the shared level before this branch's entry.
+    A test stands on one level only. Once it is on a level of the tree, all branches of the new rule that lead to it
+    lead to that whole level, with the tests of other rules.
+
+    :param leading: the branches that may lead to tests of the new rule.
+    :param lost: takes the tests that are taken out and still counted.
     """
-    start = next(place for place, test in enumerate(level) if test is branch.entry)
-    for place in range(start, len(level)):
-        existing = level[place]
-        if existing is new:
-            return
-        if existing.same(new):
-            _join(existing, new, lost)
-            return
-        if new.before(existing):
-            if place and level[place - 1] is new:
-                raise Endless
-            level.insert(place, new)
-            if existing is branch.entry:
-                branch.entry = new
-            return
-    level.append(new)
 
+    def __init__(self, leading: list[Branch[ActionT]], lost: list[Test[ActionT]]) -> None:
+        self._leading = leading
+        self._lost = lost
 
-def _join(existing: Test[ActionT], new: Test[ActionT], lost: list[Test[ActionT]]) -> None:
-    ends_here = existing.leaf() or new.leaf()
-    if not _take_action(existing.true, new.true, lost, ends_here=ends_here) and _supersedes(existing, new):
-        existing.true.action = new.true.action
-    _take_action(existing.false, new.false, lost, ends_here=existing.leaf() or new.leaf())
-    for mine, other in ((existing.true, new.true), (existing.false, new.false)):
-        if other.level is None:
-            continue
-        if mine.level is not None:
-            _insert(mine, mine.level, other.entry or other.level[0], lost)
-        elif mine.action is None:
-            mine.lead_to(other.level)
-        else:
-            return  # the existing rule asks for less and so covers the new one
+    def insert(self, branch: Branch[ActionT], level: list[Test[ActionT]], new: Test[ActionT]) -> None:
+        """Put ``new`` where it belongs on the level of ``branch``, or join it with the same test (``_db_tree_add``).
+
+        :raises Endless: another branch has put ``new`` on the shared level before this branch's entry.
+        """
+        start = next(place for place, test in enumerate(level) if test is branch.entry)
+        for place in range(start, len(level)):
+            existing = level[place]
+            if existing is new:
+                return
+            if existing.same(new):
+                self._join(existing, new)
+                return
+            if new.before(existing):
+                if place and level[place - 1] is new:
+                    raise Endless
+                level.insert(place, new)
+                if existing is branch.entry:
+                    branch.entry = new
+                self._share(level, new)
+                return
+        level.append(new)
+        self._share(level, new)
+
+    def _share(self, level: list[Test[ActionT]], new: Test[ActionT]) -> None:
+        for branch in self._leading:
+            if branch.entry is new:
+                branch.level = level
+
+    def _join(self, existing: Test[ActionT], new: Test[ActionT]) -> None:
+        ends_here = existing.leaf() or new.leaf()
+        taken = _take_action(existing.true, new.true, self._lost, ends_here=ends_here)
+        if not taken and _supersedes(existing, new):
+            existing.true.action = new.true.action
+        _take_action(existing.false, new.false, self._lost, ends_here=existing.leaf() or new.leaf())
+        for mine, other in ((existing.true, new.true), (existing.false, new.false)):
+            if other.level is None:
+                continue
+            if mine.level is not None:
+                self.insert(mine, mine.level, other.entry or other.level[0])
+            elif mine.action is None:
+                mine.level, mine.entry = other.level, other.entry
+                self._leading.append(mine)
+            else:
+                return  # the existing rule asks for less and so covers the new one
 
 
 def _supersedes(existing: Test[ActionT], new: Test[ActionT]) -> bool:

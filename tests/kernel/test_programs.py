@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from azext_seccomp.errors import InvalidInput
 from azext_seccomp.profile.evaluate import Filter
-from azext_seccomp.profile.model import Action, Profile, Rule
+from azext_seccomp.profile.model import Action, Arg, Op, Profile, Rule
 from azext_seccomp.profile.syscalls import numbers
 from tests.kernel import bpf
 from tests.kernel.profiles import arguments, profiles
@@ -64,6 +64,17 @@ def test_the_engine_decides_as_the_program_does(profile: Profile, random: Random
         note(f"{arch} {number} {args}: {decision}")
         real = bpf.run(built, number, ARCHITECTURES[arch], args)
         assert action_value(decision.action, decision.errno) == real, hex(real)
+
+
+def test_a_rule_that_shares_a_level_with_another_leads_to_all_of_it() -> None:
+    first = (Arg(1, 1, Op.NE, 0), Arg(0, 0, Op.LT, 0))
+    second = (Arg(1, 0, Op.NE, 0), Arg(0, 1, Op.LT, 0))
+    rules = tuple(Rule(("msgget",), Action.ALLOW, None, args) for args in (first, second))
+    profile = Profile(Action.ERRNO, None, (), (), None, None, rules)
+    decision = Filter(profile, "amd64").evaluate("msgget", (0, 0, 0, 0, 0, 0))
+    real = bpf.run(program(profile), numbers("amd64")["msgget"], X86_64, (0, 0, 0, 0, 0, 0))
+    assert action_value(decision.action, decision.errno) == real
+    assert decision.action is Action.ALLOW
 
 
 def test_numbers_are_those_of_libseccomp() -> None:
