@@ -11,6 +11,8 @@ import pytest
 from azext_seccomp.cluster.connection import connection
 from azext_seccomp.cluster.credentials import parse_kubeconfig
 from azext_seccomp.cluster.kube import OfficialClient
+from azext_seccomp.cluster.namespace import ensure_namespace, new_session_id
+from azext_seccomp.cluster.pods import remove_session
 from azext_seccomp.cluster.target import Target
 from tests.e2e.audit.scene import Scene
 from tests.stand.arm import ArmStand
@@ -24,6 +26,15 @@ def kube(stand: Stand) -> Iterator[OfficialClient]:
     client = OfficialClient(connection(credentials, Target(credentials.server)))
     yield client
     client.close()
+
+
+@pytest.fixture
+def session(kube: OfficialClient) -> Iterator[str]:
+    """A session whose pods are removed at the end; the namespace is there."""
+    ensure_namespace(kube)
+    session = new_session_id()
+    yield session
+    remove_session(kube, session, grace_seconds=0)
 
 
 @pytest.fixture

@@ -5,15 +5,13 @@
 one's does not.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from azext_seccomp.cluster.interface import CONFIG_MAPS, PODS
 from azext_seccomp.cluster.kube import OfficialClient
-from azext_seccomp.cluster.namespace import NAMESPACE, ensure_namespace, new_session_id, selector
-from azext_seccomp.cluster.pods import remove_session
+from azext_seccomp.cluster.namespace import NAMESPACE, selector
 from azext_seccomp.node.installers import run_installers
 from azext_seccomp.node.inventory import Node, choose, read_nodes
 from azext_seccomp.node.manifest import Job
@@ -23,14 +21,6 @@ from tests.e2e.audit.scene import TOOLS
 from tests.stand.cluster import Stand
 
 pytestmark = pytest.mark.cluster
-
-
-@pytest.fixture
-def session(kube: OfficialClient) -> Iterator[str]:
-    ensure_namespace(kube)
-    session = new_session_id()
-    yield session
-    remove_session(kube, session, grace_seconds=0)
 
 
 @pytest.fixture

@@ -20,12 +20,10 @@ from azext_seccomp.cluster.namespace import (
     NAMESPACE,
     SESSION_LABEL,
     ensure_namespace,
-    new_session_id,
     release_namespace,
     selector,
 )
 from azext_seccomp.cluster.pod_state import PodState, read_state
-from azext_seccomp.cluster.pods import remove_session
 from azext_seccomp.cluster.target import Target
 from azext_seccomp.cluster.tls import client_context
 from azext_seccomp.cluster.tokens import FixedToken
@@ -80,14 +78,6 @@ class NodeFiles:
         for node in range(1, self.count + 1):
             for directory in (self.path(f"{OWN_DIRECTORY}/{self.name}"), self.path(self.name)):
                 self._stand.node_exec(node, "rm", "-rf", directory)
-
-
-@pytest.fixture
-def session(kube: OfficialClient) -> Iterator[str]:
-    ensure_namespace(kube)
-    session = new_session_id()
-    yield session
-    remove_session(kube, session, grace_seconds=0)
 
 
 @pytest.fixture

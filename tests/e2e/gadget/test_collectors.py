@@ -19,8 +19,7 @@ from azext_seccomp.cluster.connection import connection
 from azext_seccomp.cluster.credentials import parse_kubeconfig
 from azext_seccomp.cluster.interface import NAMESPACES, PODS
 from azext_seccomp.cluster.kube import OfficialClient
-from azext_seccomp.cluster.namespace import NAMESPACE, ensure_namespace, new_session_id
-from azext_seccomp.cluster.pods import remove_session
+from azext_seccomp.cluster.namespace import NAMESPACE, new_session_id
 from azext_seccomp.cluster.target import Target
 from azext_seccomp.gadget.collector import CollectorState
 from azext_seccomp.gadget.collectors import CollectorNode, Collectors, Pace
@@ -46,14 +45,6 @@ def namespace(kube: OfficialClient) -> Iterator[str]:
     wait_for(lambda: has_default_account(kube, name))
     yield name
     kube.delete(NAMESPACES.path(name=name))
-
-
-@pytest.fixture
-def session(kube: OfficialClient) -> Iterator[str]:
-    ensure_namespace(kube)
-    session = new_session_id()
-    yield session
-    remove_session(kube, session, grace_seconds=0)
 
 
 @pytest.fixture
