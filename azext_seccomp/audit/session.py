@@ -7,8 +7,6 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-import msgspec
-
 from azext_seccomp.audit import journal as journals
 from azext_seccomp.audit.applied import AppliedManifest
 from azext_seccomp.audit.cleanup import left_behind
@@ -16,8 +14,9 @@ from azext_seccomp.audit.conclusion import Conclusion
 from azext_seccomp.audit.exercise import Exercise
 from azext_seccomp.audit.heartbeat import heartbeat
 from azext_seccomp.audit.interrupts import Interrupts
-from azext_seccomp.audit.journal import Journal, JournalObject
+from azext_seccomp.audit.journal import Journal
 from azext_seccomp.audit.newcomers import Newcomers, Reception, require_watch
+from azext_seccomp.audit.open_journal import OpenJournal
 from azext_seccomp.audit.placing import Placing
 from azext_seccomp.audit.plan import Cluster, Listener, Plan
 from azext_seccomp.audit.profile_set import ProfileSet
@@ -28,7 +27,7 @@ from azext_seccomp.audit.undo import remove_own_pods, undo
 from azext_seccomp.audit.watch import Watch
 from azext_seccomp.cluster.interface import JsonObject, Kube
 from azext_seccomp.cluster.namespace import ensure_namespace, release_namespace
-from azext_seccomp.errors import Conflict, NotFound, SeccompError, WrongState
+from azext_seccomp.errors import SeccompError
 from azext_seccomp.gadget.collectors import Pace
 from azext_seccomp.gadget.timestamps import utc_millisecond
 from azext_seccomp.node.inventory import Chosen, Node, choose, is_usable, read_nodes
@@ -37,6 +36,8 @@ from azext_seccomp.node.soundness import require_sound
 from azext_seccomp.progress import Progress
 from azext_seccomp.workload.capabilities import capabilities_of
 from azext_seccomp.workload.find import find
+
+_JOURNAL_LOST = "Somebody removed the journal of this session while it ran, so it ended early."
 
 
 class AuditSession:
@@ -67,11 +68,9 @@ class AuditSession:
         self._progress = progress
         self._pace = pace
         self._profiles: ProfileSet
-        self._journal: Journal | None = None
+        self._journal = OpenJournal(kube, session)
         self._removals: list[Removal] = []
         self._said: list[str] = []
-        self._written = False
-        self._lost = False
 
     def run(self) -> JsonObject:
         """Audit, and return the report.
@@ -118,7 +117,7 @@ class AuditSession:
         targets = self._targets(nodes, exercise)
         # The removal is part of the session's life: nobody else is to clear up behind it at the same time.
         with heartbeat(self._kube, self._session, self._journal_lost), self._undone(nodes):
-            self._write_journal(placing, exercise)
+            self._journal.begin(self._entry(placing, exercise))
             placing.require_canary()
             outcomes = placing.place()
             placed = [node for node, outcome in zip(chosen.usable, outcomes, strict=True) if outcome.ok]
@@ -129,7 +128,7 @@ class AuditSession:
                     self._plan,
                     targets,
                     exercise=exercise,
-                    record=self._record,
+                    record=self._journal.record,
                     between=reception.welcome,
                     listener=self._listener,
                     progress=self._progress,
@@ -170,7 +169,7 @@ class AuditSession:
                 candidates,
                 pools=plan.nodepools,
                 rollout_seconds=plan.rollout_seconds,
-                vouch=self._vouch,
+                vouch=self._journal.vouch,
                 stop=self._interrupts.stop,
                 progress=self._progress,
             )
@@ -186,8 +185,8 @@ class AuditSession:
             require_sound(profile, self._plan.choice.identity.source, its_nodes)
         return profiles
 
-    def _write_journal(self, placing: Placing, exercise: Exercise) -> None:
-        journal = Journal(
+    def _entry(self, placing: Placing, exercise: Exercise) -> Journal:
+        return Journal(
             session=self._session,
             version=journals.VERSION,
             command="audit",
@@ -198,55 +197,24 @@ class AuditSession:
             objects=exercise.objects(),
             workloads=exercise.workloads(),
         )
-        self._journal = journal
-        try:
-            journals.write(self._kube, journal)
-        except Conflict:
-            self._journal = None  # it is another session's, and so is all that it names
-            raise
-        self._written = True
-
-    def _record(self, objects: tuple[JournalObject, ...]) -> None:
-        assert self._journal is not None, "the journal comes first"
-        self._journal = msgspec.structs.replace(self._journal, objects=objects)
-        journals.update(self._kube, self._journal)
 
     def _journal_lost(self) -> None:
         """In a thread. Somebody took this session for dead and cleared up after it: nothing more may be changed."""
-        if self._written and not self._lost:
-            self._lost = True
-            self._said.append("Somebody removed the journal of this session while it ran, so it ended early.")
+        if self._journal.is_missed() and _JOURNAL_LOST not in self._said:
+            self._said.append(_JOURNAL_LOST)
             self._interrupts.stop.set()
-
-    def _vouch(self) -> None:
-        """
-        :raises WrongState: the journal is not there any more.
-        """
-        try:
-            journals.renew(self._kube, self._session)
-        except NotFound as error:
-            raise WrongState(
-                "Somebody removed the journal of this session, so it changes nothing more.",
-                why=error.why,
-                fix="Audits that run are not to be cleaned up with --force.",
-            ) from None
 
     @contextmanager
     def _reception(self, chosen: Chosen, exercise: Exercise, placing: Placing) -> Iterator[Reception]:
         """Where pods may land on any node, those that become ready later are of interest too."""
         if not exercise.anywhere:
-            yield Reception(None, placing, self._note_nodes)
+            yield Reception(None, placing, self._journal.add_nodes)
             return
         known = [node.name for node in chosen.usable]
         with Newcomers(self._kube, known, lambda node: is_usable(node, self._plan.nodepools)) as newcomers:
-            reception = Reception(newcomers, placing, self._note_nodes)
+            reception = Reception(newcomers, placing, self._journal.add_nodes)
             yield reception
         self._said += reception.problems
-
-    def _note_nodes(self, nodes: Sequence[str]) -> None:
-        assert self._journal is not None, "the journal comes first"
-        self._journal = msgspec.structs.replace(self._journal, nodes=(*self._journal.nodes, *nodes))
-        journals.update(self._kube, self._journal)
 
     def _targets(self, nodes: Sequence[Node], exercise: Exercise) -> Targets:
         reasons = {node.name: "it runs on a virtual node" for node in nodes if node.virtual}
@@ -267,7 +235,7 @@ class AuditSession:
         try:
             yield
         except BaseException as error:
-            broken_off = not isinstance(error, SeccompError) and self._journal is not None
+            broken_off = not isinstance(error, SeccompError) and self._journal.entry is not None
             if broken_off:
                 self._listener.notice("Broken off. What was made and changed is being put right.")
             with self._interrupts.shielded():
@@ -283,16 +251,17 @@ class AuditSession:
 
     def _undo(self, nodes: Sequence[Node], *, keep: bool = False) -> bool:
         """True when something could not be removed."""
-        if self._journal is None:
+        entry = self._journal.entry
+        if entry is None:
             return False
-        self._written = False  # from here on it is this session that removes it
-        nodes = self._nodes_now(nodes)
+        self._journal.close()
         try:
             if keep:
                 remove_own_pods(self._kube, self._session)
-                journals.update(self._kube, msgspec.structs.replace(self._journal, kept=True))
+                self._journal.keep()
             else:
-                self._removals = undo(self._kube, self._journal, nodes, progress=self._progress)
+                nodes = self._nodes_now(nodes, entry.nodes)
+                self._removals = undo(self._kube, entry, nodes, progress=self._progress)
         except SeccompError as error:
             self._removals = [Removal("Session", self._session, "failed", str(error))]
         except BaseException:  # a second Ctrl-C: not even the clearing up came to its end
@@ -300,9 +269,9 @@ class AuditSession:
             raise
         return any(one.status == "failed" for one in self._removals)
 
-    def _nodes_now(self, before: Sequence[Node]) -> Sequence[Node]:
+    def _nodes_now(self, before: Sequence[Node], with_files: Sequence[str]) -> Sequence[Node]:
         """Those that joined have files too."""
-        if self._journal is None or {node.name for node in before}.issuperset(self._journal.nodes):
+        if {node.name for node in before}.issuperset(with_files):
             return before
         try:
             return read_nodes(self._kube)
