@@ -17,7 +17,10 @@ from typing import Any
 
 from azext_seccomp.errors import Unsupported
 from azext_seccomp.local.kernel import SECCOMP_RET_USER_NOTIF
+from azext_seccomp.profile.evaluate import filter_of, profile_names
 from azext_seccomp.profile.model import Action, Arg, Op, Profile, Rule
+from azext_seccomp.profile.multiplexed import multiplexed
+from azext_seccomp.profile.syscalls import numbers
 
 try:
     import pyseccomp
@@ -28,7 +31,12 @@ except RuntimeError as problem:  # its way to say that the shared library is mis
         fix="Install it (Debian, Ubuntu: apt-get install libseccomp2; Azure Linux: tdnf install libseccomp).",
     ) from problem
 
+_LOAD = 0x20  # BPF_LD | BPF_W | BPF_ABS
+_JUMP_EQUAL = 0x15  # BPF_JMP | BPF_JEQ | BPF_K
+_JUMP_GREATER = 0x25  # BPF_JMP | BPF_JGT | BPF_K
 _RETURN = 0x06  # BPF_RET | BPF_K
+_NUMBER_OFFSET, _ARCH_OFFSET = 0, 4  # in struct seccomp_data
+_AUDIT_ARCH_I386 = 0x40000003  # include/uapi/linux/audit.h
 _INSTRUCTION = struct.Struct("=HBBI")  # struct sock_filter
 _ACTION_MASK = 0xFFFF0000  # SECCOMP_RET_ACTION_FULL
 _OPTIMIZE_TREE = 2
@@ -75,13 +83,32 @@ def compile_profile(profile: Profile) -> bytes:
     :raises Unsupported: this libseccomp or kernel cannot build the filter.
     """
     try:
-        return _notifying(_export(_build(profile)))
+        return _above_newest(profile) + _notifying(_export(_build(profile)))
     except OSError as error:
         raise Unsupported(
             "The profile cannot be turned into a filter on this machine.",
             why=f"libseccomp answers: {error.strerror}",
             fix="Check it with 'az aks seccomp profile validate'.",
         ) from error
+
+
+def _above_newest(profile: Profile) -> bytes:
+    """What runc puts before the filter for calls above the greatest number that the profile names (``patchbpf``), where
+    the filter does not come to the same. The default action denies them too, but for calls of i386 that have a
+    multiplexer: libseccomp adds their own numbers to the rules, and runc does not count those.
+    """
+    limit = filter_of(profile, "amd64").newest("i386")
+    names = (name for name in profile_names(profile) if multiplexed("i386", name))
+    if limit is None or not any(numbers("i386").get(name, 0) > limit for name in names):
+        return b""
+    instructions = (
+        (_LOAD, 0, 0, _ARCH_OFFSET),
+        (_JUMP_EQUAL, 0, 3, _AUDIT_ARCH_I386),
+        (_LOAD, 0, 0, _NUMBER_OFFSET),
+        (_JUMP_GREATER, 0, 1, limit),
+        (_RETURN, 0, 0, SECCOMP_RET_USER_NOTIF),
+    )
+    return b"".join(_INSTRUCTION.pack(*fields) for fields in instructions)
 
 
 def _build(profile: Profile) -> Any:

@@ -104,6 +104,12 @@ class Filter:
         self._newest = {arch.name: _newest(arch.name, self._names) if answers_enosys else None for arch in callers}
         self._blind = self._arrange(profile)
 
+    def newest(self, arch: str) -> int | None:
+        """The number above which runc answers ENOSYS whatever the rules say; None when it does not, or when the filter
+        does not cover ``arch``.
+        """
+        return self._newest.get(arch)
+
     def evaluate(self, syscall: str, args: Sequence[int] = NO_ARGUMENTS, arch: str | None = None) -> Decision:
         """What is done with a call; ``arch`` is that of the node if it is not given.
 

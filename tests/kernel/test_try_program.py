@@ -14,7 +14,7 @@ from azext_seccomp.errors import InvalidInput
 from azext_seccomp.local.kernel import SECCOMP_RET_USER_NOTIF
 from azext_seccomp.local.program import compile_profile
 from azext_seccomp.profile.evaluate import Filter
-from azext_seccomp.profile.model import Profile
+from azext_seccomp.profile.model import Action, Profile, Rule
 from azext_seccomp.profile.source import Options, runtime_default
 from azext_seccomp.profile.syscalls import numbers
 from tests.kernel import bpf
@@ -51,6 +51,17 @@ def test_what_is_denied_is_shown_and_nothing_else(data: st.DataObject) -> None:
         note(f"{arch} {number} {args}: {decision} {result:#x}")
         assert (result == SECCOMP_RET_USER_NOTIF) == decision.denies
         assert result in (SECCOMP_RET_USER_NOTIF, pyseccomp.ALLOW, pyseccomp.LOG)
+
+
+def test_calls_of_i386_that_runc_takes_for_too_new_are_shown() -> None:
+    """socket has a multiplexer there, so runc counts getpriority (96) as the greatest number and answers ENOSYS."""
+    rules = (Rule(("getpriority", "socket"), Action.ALLOW),)
+    profile = Profile(Action.ERRNO, architectures=("SCMP_ARCH_X86",), rules=rules)
+    built, socket = instructions(profile), numbers("i386")["socket"]
+    assert Filter(profile, "amd64").decide(socket, (0,) * 6, "i386").falls_back
+    assert bpf.run(built, socket, ARCHITECTURES["i386"], (0,) * 6) == SECCOMP_RET_USER_NOTIF
+    for arch, name in (("i386", "getpriority"), ("amd64", "socket")):
+        assert bpf.run(built, numbers(arch)[name], ARCHITECTURES[arch], (0,) * 6) == pyseccomp.ALLOW
 
 
 @pytest.mark.parametrize("version", ["1.6.20", "1.7.33", "2.1.4"])
