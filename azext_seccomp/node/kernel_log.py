@@ -26,13 +26,15 @@ _NAMES = {
 
 
 def unrecorded(logged: frozenset[str] | None, actions: Iterable[Action]) -> str:
-    """Why a kernel would not record all of these actions; empty when it would.
+    """Why a kernel would not record all of these actions, or nobody knows whether; empty when it would.
 
-    :param logged: the names in its ``kernel.seccomp.actions_logged``; None where it told nothing: then there is no
-        such setting (before Linux 4.14), or nobody may read it.
+    :param logged: the names in its ``kernel.seccomp.actions_logged``; None where it told nothing: then there is neither
+        such a setting nor the action LOG (before Linux 4.14), or nobody may read it.
     """
-    if logged is None:
-        return ""
+    actions = frozenset(actions)
+    if logged is None and actions:
+        return "the node does not tell which seccomp actions its kernel records (kernel.seccomp.actions_logged)"
+    logged = logged or frozenset()
     missing = {_NAMES[action] for action in actions if action in _NAMES} - logged
     if not missing:
         return ""
