@@ -17,8 +17,8 @@ from azext_seccomp.cluster.interface import JsonObject, Kube
 from azext_seccomp.cluster.namespace import SESSION_LABEL
 from azext_seccomp.progress import Progress
 from azext_seccomp.workload.capabilities import capabilities_of
-from azext_seccomp.workload.manifest import ManifestObject, require_absent, resolve
-from azext_seccomp.workload.templates import PathOf, containers_of, pod_template
+from azext_seccomp.workload.manifest import require_absent, resolve
+from azext_seccomp.workload.templates import PathOf, containers_in
 
 
 class AppliedManifest(Exercise):
@@ -46,7 +46,7 @@ class AppliedManifest(Exercise):
 
     def containers(self) -> Iterator[Mapping[str, Any]]:
         """Those of all pod templates."""
-        return _containers(self._objects)
+        return (container for one in self._objects for container in containers_in(one.body))
 
     def prepare(self, profiles: ProfileSet) -> None:
         """Let the API server and its policies judge the copies."""
@@ -66,10 +66,3 @@ class AppliedManifest(Exercise):
     def described(self, seen: Sequence[Workload]) -> list[Workload]:
         """They were made for the audit."""
         return [replace(one, treatment="applied") for one in seen]
-
-
-def _containers(objects: Iterable[ManifestObject]) -> Iterator[Mapping[str, Any]]:
-    for one in objects:
-        template = pod_template(one.body)
-        if template is not None:
-            yield from containers_of(template.spec)

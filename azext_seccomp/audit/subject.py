@@ -18,7 +18,7 @@ from azext_seccomp.workload.change import FormerWorkload, obstacles
 from azext_seccomp.workload.effective import Applied, container_profiles
 from azext_seccomp.workload.find import Candidate
 from azext_seccomp.workload.manifest import ManifestObject
-from azext_seccomp.workload.templates import PathOf, containers_of, pod_template
+from azext_seccomp.workload.templates import PathOf, containers_in, pod_template
 
 
 @dataclass(eq=False)
@@ -44,7 +44,7 @@ class Subject:
     def rows(self, path_of: PathOf) -> Iterator[PlannedContainer]:
         """What is going to happen to its containers."""
         hindered = dict(obstacles(self.candidate))
-        for found in containers(self.candidate):
+        for found in containers_in(self.candidate.body):
             name = str(found.get("name", ""))
             yield PlannedContainer(
                 self.candidate.namespace,
@@ -84,16 +84,10 @@ def left_out(one: Candidate, reason: str) -> NotAuditable:
     return NotAuditable(one.namespace, "", "", printable(reason, 500), f"{one.kind}/{one.name}")
 
 
-def containers(one: Candidate) -> Iterator[Mapping[str, Any]]:
-    """Those of its template."""
-    template = pod_template(one.body)
-    return containers_of(template.spec) if template is not None else iter(())
-
-
 def auditable(one: Candidate) -> Iterator[Mapping[str, Any]]:
     """Those that a profile has an effect on."""
     hindered = {name for name, _ in obstacles(one)}
-    return (found for found in containers(one) if found.get("name") not in hindered)
+    return (found for found in containers_in(one.body) if found.get("name") not in hindered)
 
 
 def before(one: Candidate) -> dict[str, Applied]:

@@ -20,7 +20,7 @@ from azext_seccomp.audit.profile_set import ProfileSet
 from azext_seccomp.audit.report import NotAuditable
 from azext_seccomp.audit.restoring import put_back
 from azext_seccomp.audit.rollouts import wait_rolled_out
-from azext_seccomp.audit.subject import Subject, auditable, before, containers, elsewhere, left_out, require_free
+from azext_seccomp.audit.subject import Subject, auditable, before, elsewhere, left_out, require_free
 from azext_seccomp.audit.verdict import Workload
 from azext_seccomp.cluster.interface import Kube
 from azext_seccomp.cluster.text import printable
@@ -35,7 +35,7 @@ from azext_seccomp.workload.owner import Owner
 from azext_seccomp.workload.revisions import Histories, history_is_full
 from azext_seccomp.workload.rollout import unrest
 from azext_seccomp.workload.switching import dry_run, switch
-from azext_seccomp.workload.templates import PathOf
+from azext_seccomp.workload.templates import PathOf, containers_in
 from azext_seccomp.workload.writers import last_writer
 
 _TEND_SECONDS = 2.0  # between two looks at a workload, however many there are
@@ -87,7 +87,9 @@ class SwitchedWorkloads(Exercise):
     def containers(self) -> Iterator[Mapping[str, Any]]:
         """Those that can be audited, and all of what is copied."""
         for one in self._subjects:
-            yield from auditable(one.candidate) if one.candidate.treatment == "patch" else containers(one.candidate)
+            yield from (
+                auditable(one.candidate) if one.candidate.treatment == "patch" else containers_in(one.candidate.body)
+            )
 
     def prepare(self, profiles: ProfileSet) -> None:
         """Plan every change and let the API server and its policies judge it; what they refuse is left out.

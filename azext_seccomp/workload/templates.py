@@ -52,6 +52,13 @@ def containers_of(spec: Mapping[str, Any]) -> Iterator[JsonObject]:
                 yield container
 
 
+def containers_in(found: JsonObject) -> Iterator[JsonObject]:
+    """Every container of the pods that an object makes; none when it makes no pods."""
+    template = pod_template(found)
+    if template is not None:
+        yield from containers_of(template.spec)
+
+
 def put_profile(spec: JsonObject, path_of: PathOf) -> None:
     """Make every container of the spec run under a file of the node; what it had before is gone."""
     for container in containers_of(spec):
