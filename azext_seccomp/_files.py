@@ -9,6 +9,7 @@ import contextlib
 import os
 import stat
 import sys
+import tempfile
 from typing import TYPE_CHECKING, BinaryIO
 
 from azext_seccomp.errors import FileProblem, InvalidInput
@@ -79,13 +80,11 @@ def require_writable(path: str) -> None:
 
     :raises FileProblem: it cannot.
     """
-    beside = f"{path}.{os.getpid()}.new"
     try:
         if os.path.isdir(path):
             raise IsADirectoryError(0, "Is a directory")
-        with open(beside, "xb"):
+        with tempfile.TemporaryFile(dir=os.path.dirname(path) or "."):  # without a name: nothing stays after a kill
             pass
-        os.unlink(beside)
     except (OSError, ValueError) as error:
         raise _unwritable(path, error) from error
 
