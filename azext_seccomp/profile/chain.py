@@ -24,21 +24,27 @@ ActionT = TypeVar("ActionT")
 class Branch(Generic[ActionT]):
     """What follows when a test is true, or false: an action, more tests, or the next test of the level.
 
-    :param level: the tests, in their order. Several branches may share them.
     :param entry: the test of the level that this branch knows; libseccomp starts there when it adds to the level.
+        Several branches may know tests of one level.
     """
 
     action: ActionT | None = None
-    level: "list[Test[ActionT]] | None" = None
     entry: "Test[ActionT] | None" = None
+
+    @property
+    def level(self) -> "list[Test[ActionT]] | None":
+        """The tests that follow, in their order; None when there are none."""
+        return None if self.entry is None else self.entry.level()
 
     def leads_on(self) -> bool:
         """Whether it has an action or more tests."""
-        return self.action is not None or bool(self.level)
+        return self.action is not None or self.entry is not None
 
-    def lead_to(self, level: "list[Test[ActionT]]") -> None:
-        """Let the tests of ``level`` follow."""
-        self.level, self.entry = level, level[0]
+    def lead_to(self, test: "Test[ActionT] | None") -> None:
+        """Let ``test`` follow, with the tests of its level."""
+        self.entry = test
+        if test is not None:
+            test.references += 1
 
 
 @dataclass(slots=True, eq=False)
@@ -46,6 +52,9 @@ class Test(Generic[ActionT]):
     """A comparison of one 32-bit word of an argument: EQ, MASKED_EQ, GT or GE.
 
     :param condition: the condition it comes from; its operator and value take part in the order.
+    :param previous: the test before it on its level, and ``following`` the one after it.
+    :param references: how many branches and tests point to it, as libseccomp counts them: not always rightly. It frees
+        a test when this comes down to 0.
     """
 
     word: tuple[int, bool]
@@ -55,6 +64,9 @@ class Test(Generic[ActionT]):
     condition: Arg
     true: Branch[ActionT] = field(default_factory=Branch)
     false: Branch[ActionT] = field(default_factory=Branch)
+    previous: "Test[ActionT] | None" = None
+    following: "Test[ActionT] | None" = None
+    references: int = 0
     _comparison: tuple[tuple[int, bool], Op, int, int] = field(init=False)
     _place: tuple[tuple[int, bool], int, int] = field(init=False)
 
@@ -74,12 +86,25 @@ class Test(Generic[ActionT]):
 
     def leaf(self) -> bool:
         """Whether no tests follow."""
-        return self.true.level is None and self.false.level is None
+        return self.true.entry is None and self.false.entry is None
 
+    def sides(self) -> tuple[Branch[ActionT], Branch[ActionT]]:
+        """What follows when it is true, and when it is false."""
+        return self.true, self.false
 
-def identities(level: Iterable[Test[ActionT]]) -> set[int]:
-    """Each test on a level and below, once."""
-    return {id(test) for test in tests_of(level)}
+    def first(self) -> "Test[ActionT]":
+        """The first test of its level."""
+        test = self
+        while test.previous is not None:
+            test = test.previous
+        return test
+
+    def level(self) -> "list[Test[ActionT]]":
+        """All tests of its level."""
+        tests = [self.first()]
+        while (following := tests[-1].following) is not None:
+            tests.append(following)
+        return tests
 
 
 def always_true(condition: Arg, bits: int) -> bool:
@@ -87,26 +112,23 @@ def always_true(condition: Arg, bits: int) -> bool:
     return condition.op is Op.MASKED_EQ and not condition.value & (2**bits - 1)
 
 
-def chain_of(conditions: Sequence[Arg], action: ActionT, bits: int) -> Test[ActionT]:
+def chain_of(conditions: Sequence[Arg], action: ActionT, bits: int) -> Branch[ActionT]:
     """The tests of one rule, linked: each level has one test."""
     cut = _cut_64 if bits == 64 else _cut_32
-    first: Test[ActionT] | None = None
-    exits: list[Branch[ActionT]] = []
+    start: Branch[ActionT] = Branch()
+    exits = [start]
     for condition in sorted(conditions, key=lambda condition: condition.index):
         head: Test[ActionT]
         following: list[Branch[ActionT]]
         head, following = cut(condition)
-        if first is None:
-            first = head
-        level = [head]
         for branch in exits:
-            branch.lead_to(level)
+            branch.lead_to(head)
         exits = following
-    if first is None:
+    if start.entry is None:
         raise ValueError("a rule without conditions has no place in the tree")
     for branch in exits:
         branch.action = action
-    return first
+    return start
 
 
 def _cut_32(condition: Arg) -> "tuple[Test[ActionT], list[Branch[ActionT]]]":
@@ -122,13 +144,13 @@ def _cut_64(condition: Arg) -> "tuple[Test[ActionT], list[Branch[ActionT]]]":
         op = Op.MASKED_EQ if condition.op is Op.MASKED_EQ else Op.EQ
         high: Test[ActionT] = _test(condition, op, high=True)
         low: Test[ActionT] = _test(condition, op, high=False)
-        high.true.lead_to([low])
+        high.true.lead_to(low)
         return high, [high.false, low.false] if condition.op is Op.NE else [low.true]
     greater: Test[ActionT] = _test(condition, Op.GT, high=True)
     equal: Test[ActionT] = _test(condition, Op.EQ, high=True)
     low = _test(condition, Op.GT if condition.op in (Op.GT, Op.LE) else Op.GE, high=False)
-    greater.false.lead_to([equal])
-    equal.true.lead_to([low])
+    greater.false.lead_to(equal)
+    equal.true.lead_to(low)
     if condition.op in (Op.GT, Op.GE):
         return greater, [greater.true, low.true]
     return greater, [equal.false, low.false]
@@ -145,7 +167,7 @@ def _test(condition: Arg, op: Op, *, high: bool) -> Test[ActionT]:
 def actions_of(level: Iterable[Test[ActionT]]) -> Iterator[ActionT]:
     """The actions on a level and below."""
     for test in tests_of(level):
-        for branch in (test.true, test.false):
+        for branch in test.sides():
             if branch.action is not None:
                 yield branch.action
 

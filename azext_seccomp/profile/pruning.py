@@ -9,10 +9,10 @@ of another, with the same action, makes the other superfluous. The search knows 
 when a test is true and what follows when it is false in one case: then it drops a rule that was needed.
 """
 
-from collections.abc import Sequence
 from typing import Generic
 
-from azext_seccomp.profile.chain import ActionT, Branch, Test, actions_of, tests_of
+from azext_seccomp.profile.chain import ActionT, Branch, Test, actions_of
+from azext_seccomp.profile.levels import drop, remove
 
 # What is known of the two chains at a point of the search.
 _MATCHES = 1  # the tests looked at last are the same
@@ -24,127 +24,110 @@ _EXISTING_LONGER = 32
 _SUPERFLUOUS = _MATCHES | _EXISTING_ENDS | _NEW_LONGER
 
 
-def prune(root: Branch[ActionT], new: Test[ActionT], action: ActionT, lost: list[Test[ActionT]]) -> bool:
-    """Remove from the tree what ``new`` makes superfluous; whether ``new`` itself is superfluous.
+def prune(root: Branch[ActionT], new: Test[ActionT], action: ActionT) -> tuple[int, bool]:
+    """Remove from the tree what ``new`` makes superfluous.
 
-    :param lost: takes the tests that are taken out and still counted, with all that follows them.
+    :return: how many tests are freed, and whether ``new`` itself is superfluous.
     """
-    search = _Search(root, action, lost)
-    found = search.level(root, new, 0)
-    return not search.freed and found & _SUPERFLUOUS == _SUPERFLUOUS
+    search = _Search(root, action)
+    found = search.level(root.entry, new, 0)
+    return search.freed, not search.freed and found & _SUPERFLUOUS == _SUPERFLUOUS
 
 
 class _Search(Generic[ActionT]):
     """One search; methods take what was found so far and return what is found then, some with "the level is done"."""
 
-    def __init__(self, root: Branch[ActionT], action: ActionT, lost: list[Test[ActionT]]) -> None:
+    def __init__(self, root: Branch[ActionT], action: ActionT) -> None:
         self._root = root
         self._action = action
-        self.freed = False
+        self.freed = 0
         self._removed = 0
-        self._lost = lost
 
-    def level(self, branch: Branch[ActionT], new: Test[ActionT] | None, found: int) -> int:
-        """Compare the chain that starts with ``new`` with those on the level of ``branch``."""
+    def level(self, existing: Test[ActionT] | None, new: Test[ActionT] | None, found: int) -> int:
+        """Compare the chain that starts with ``new`` with those on the level of ``existing``."""
         seen = found
-        if new is not None and branch.level and found & (_MATCHES | _MATCHED_ONCE) != _MATCHED_ONCE:
-            seen = self._compare(branch, branch.level, new, found)
+        if new is not None and existing is not None and found & (_MATCHES | _MATCHED_ONCE) != _MATCHED_ONCE:
+            seen = self._compare(existing.first(), new, found)
         return found | seen if seen & _MATCHES else found & ~_MATCHES
 
-    def _compare(self, branch: Branch[ActionT], level: list[Test[ActionT]], new: Test[ActionT], found: int) -> int:
+    def _compare(self, first: Test[ActionT], new: Test[ActionT], found: int) -> int:
         """Compare with the tests of the level one after the other, until one decides."""
-        seen, searched_at = found, -1
-        for existing in tuple(level):
+        seen = found
+        searched: tuple[Test[ActionT] | None, int] = None, -1
+        existing: Test[ActionT] | None = first
+        while existing is not None:
+            following = existing.following
             if existing.same(new):
                 done, seen = self._same(existing, new, found, seen)
             elif new.before(existing):
                 done = bool(found & _NEW_LONGER)
                 if not done:
-                    below = (found & ~_MATCHES) | _EXISTING_LONGER
-                    done, seen = self._descend([(side, new) for side in _sides(existing) if side.level], below, seen)
-            elif searched_at == self._removed:
-                continue  # the same search as for the test before, which found nothing
+                    done, seen = self._existing_longer(existing, new, (found & ~_MATCHES) | _EXISTING_LONGER, seen)
             else:
-                searched_at = self._removed
+                # libseccomp starts again at the first test of the level, which finds nothing if it did not before.
                 done = bool(found & _EXISTING_LONGER)
-                if not done:
-                    below = (found & ~_MATCHES) | _NEW_LONGER
-                    done, seen = self._descend([(branch, s.entry) for s in _sides(new) if s.level], below, seen)
+                if not done and searched != (existing.previous, self._removed):
+                    done, seen = self._new_longer(existing, new, (found & ~_MATCHES) | _NEW_LONGER, seen)
+                searched = existing, self._removed
             if done:
                 return seen
+            existing = following
         return seen & ~_MATCHES
 
-    def _descend(
-        self, pairs: "Sequence[tuple[Branch[ActionT], Test[ActionT] | None]]", below: int, seen: int
-    ) -> tuple[bool, int]:
-        for branch, new in pairs:
-            result = self.level(branch, new, below)
-            if result & _MATCHES:
-                return True, seen | result
+    def _existing_longer(self, existing: Test[ActionT], new: Test[ActionT], below: int, seen: int) -> tuple[bool, int]:
+        at: Test[ActionT] | None = existing
+        for side in (0, 1):
+            if at is not None and (entry := at.sides()[side].entry) is not None:
+                result, at = self._holding(at, entry, new, below)
+                if result & _MATCHES:
+                    return True, seen | result
         return False, seen
+
+    def _new_longer(self, existing: Test[ActionT], new: Test[ActionT], below: int, seen: int) -> tuple[bool, int]:
+        at: Test[ActionT] | None = existing
+        for branch in new.sides():
+            if at is not None and branch.entry is not None:
+                result, at = self._holding(at, at, branch.entry, below)
+                if result & _MATCHES:
+                    return True, seen | result
+        return False, seen
+
+    def _holding(
+        self, held: Test[ActionT], existing: Test[ActionT] | None, new: Test[ActionT], found: int
+    ) -> tuple[int, Test[ActionT] | None]:
+        """Search on while ``held`` is not freed; also what is left of it then."""
+        held.references += 1
+        result = self.level(existing, new, found)
+        freed, rest = drop(held)
+        self.freed += freed
+        return result, rest
 
     def _same(self, existing: Test[ActionT], new: Test[ActionT], found: int, seen: int) -> tuple[bool, int]:
         seen |= _MATCHES | _MATCHED_ONCE
         seen |= _NEW_ENDS if new.leaf() else 0
         seen |= _EXISTING_ENDS if existing.leaf() else 0
-        sides = tuple(zip(_sides(existing), _sides(new), strict=True))
+        sides = tuple(zip(existing.sides(), new.sides(), strict=True))
         if any(mine.leads_on() and not other.leads_on() for mine, other in sides):
             return True, seen
         both_end = seen & _NEW_ENDS and seen & _EXISTING_ENDS
         if both_end and any(mine.action != other.action for mine, other in sides):
             return True, seen
-        for mine, other in sides:
-            if other.level:
-                result = self.level(mine, other.entry, found | _MATCHES | _MATCHED_ONCE)
+        at: Test[ActionT] | None = existing
+        for side, other in enumerate(new.sides()):
+            if at is not None and other.entry is not None:
+                below = found | _MATCHES | _MATCHED_ONCE
+                result, at = self._holding(at, at.sides()[side].entry, other.entry, below)
                 seen |= result if result & _MATCHES else 0
-        return self._superfluous(existing, seen), seen
+        return at is not None and self._superfluous(at, seen), seen
 
     def _superfluous(self, existing: Test[ActionT], seen: int) -> bool:
         """Remove ``existing`` if the new rule covers it; whether the level is done."""
         covered = seen & _NEW_ENDS and seen & _EXISTING_LONGER
         covering = seen & _EXISTING_ENDS and seen & _NEW_LONGER
-        if not (covered or covering) or not self._same_action_around(existing):
+        if not (covered or covering) or any(action != self._action for action in actions_of(existing.level())):
             return False
         if not covered:
             return True
-        self._remove(existing)
-        return self._root.level is None
-
-    def _same_action_around(self, test: Test[ActionT]) -> bool:
-        """Whether everything on the level of ``test`` and below has the action of the new rule."""
-        level = next((b.level for b in self._branches() if b.level and any(t is test for t in b.level)), [test])
-        return all(action == self._action for action in actions_of(level))
-
-    def _branches(self) -> "list[Branch[ActionT]]":
-        return [self._root, *(side for test in tests_of(self._root.level or ()) for side in _sides(test))]
-
-    def _remove(self, test: Test[ActionT]) -> None:
-        """Take ``test`` out, and tests above it that then lead nowhere."""
-        unlinked: Test[ActionT] | None = test
-        while unlinked is not None:
-            found = next((b for b in self._branches() if b.level and any(t is unlinked for t in b.level)), None)
-            if found is None or found.level is None:
-                return
-            self._unlink(found, found.level, unlinked)
-            empty = (t for t in tests_of(self._root.level or ()) if not any(side.leads_on() for side in _sides(t)))
-            unlinked = next(empty, None)
-
-    def _unlink(self, through: Branch[ActionT], level: list[Test[ActionT]], test: Test[ActionT]) -> None:
         self._removed += 1
-        if len(level) == 1:
-            self.freed = True
-        else:
-            self._lost.append(test)
-        sharing = [b for b in self._branches() if b.level is level]
-        level[:] = [other for other in level if other is not test]
-        for branch in sharing:
-            if branch is not through and branch.entry is test:
-                branch.lead_to([test])  # a second pointer to the test keeps it, alone
-            elif not level:
-                branch.level = branch.entry = None
-            elif branch.entry is test:
-                branch.entry = level[0]
-
-
-def _sides(test: Test[ActionT]) -> "Sequence[Branch[ActionT]]":
-    return (test.true, test.false)
+        self.freed += remove(self._root, existing)
+        return self._root.entry is None

@@ -12,7 +12,8 @@ that order decides.
 from collections.abc import Sequence
 from typing import Generic
 
-from azext_seccomp.profile.chain import ActionT, Branch, Test, actions_of, chain_of, identities, tests_of
+from azext_seccomp.profile.chain import ActionT, Branch, Test, actions_of, chain_of, tests_of
+from azext_seccomp.profile.levels import drop, release
 from azext_seccomp.profile.model import Arg
 from azext_seccomp.profile.pruning import prune
 
@@ -34,23 +35,27 @@ class Tree(Generic[ActionT]):
     def __init__(self, bits: int) -> None:
         self._bits = bits
         self._root: Branch[ActionT] = Branch()
-        self._lost = 0
+        self._count = 0
 
     def add(self, conditions: Sequence[Arg], action: ActionT) -> None:
         """Add a rule: all of ``conditions``, at most one for each argument, none of them always true.
 
         :raises Conflict: libseccomp would refuse the rule.
         """
-        chain = chain_of(conditions, action, self._bits)
-        lost: list[Test[ActionT]] = []
-        if not prune(self._root, chain, action, lost):
-            if self._root.level is None:
-                self._root.lead_to([chain])
-            else:
-                leading = [side for test in tests_of([chain]) for side in (test.true, test.false)]
-                _Insertion(leading, lost).insert(self._root, self._root.level, chain)
-        if lost:
-            self._lost += len(identities(lost) - identities(self.level))
+        new = chain_of(conditions, action, self._bits)
+        if new.entry is None:
+            raise ValueError("a chain without tests")
+        count = len({id(test) for test in tests_of([new.entry])})
+        if self._root.entry is not None:
+            freed, superfluous = prune(self._root, new.entry, action)
+            self._count -= freed
+            if superfluous:
+                return
+        if self._root.entry is None:
+            self._root, self._count = new, count
+            return
+        self._insert(self._root, new.entry)
+        self._count += count - release(new)
 
     @property
     def level(self) -> Sequence[Test[ActionT]]:
@@ -58,90 +63,94 @@ class Tree(Generic[ActionT]):
         return self._root.level or ()
 
     def count(self) -> int:
-        """How many tests libseccomp believes the tree to have.
+        """How many tests libseccomp believes the tree to have."""
+        return self._count
 
-        It forgets to take off those that it loses hold of: a level of several tests that an action replaces.
-        """
-        return len(identities(self.level)) + self._lost
-
-
-class _Insertion(Generic[ActionT]):
-    """One rule on its way into the tree.
-
-    A test stands on one level only. Once it is on a level of the tree, all branches of the new rule that lead to it
-    lead to that whole level, with the tests of other rules.
-
-    :param leading: the branches that may lead to tests of the new rule.
-    :param lost: takes the tests that are taken out and still counted.
-    """
-
-    def __init__(self, leading: list[Branch[ActionT]], lost: list[Test[ActionT]]) -> None:
-        self._leading = leading
-        self._lost = lost
-
-    def insert(self, branch: Branch[ActionT], level: list[Test[ActionT]], new: Test[ActionT]) -> None:
+    def _insert(self, branch: Branch[ActionT], new: Test[ActionT]) -> None:
         """Put ``new`` where it belongs on the level of ``branch``, or join it with the same test (``_db_tree_add``).
 
-        :raises Endless: another branch has put ``new`` on the shared level before this branch's entry.
+        :raises Endless: ``new`` is on the level already, before this branch's entry.
         """
-        start = next(place for place, test in enumerate(level) if test is branch.entry)
-        for place in range(start, len(level)):
-            existing = level[place]
-            if existing is new:
-                return
+        existing = branch.entry
+        while existing is not None:
             if existing.same(new):
                 self._join(existing, new)
                 return
             if new.before(existing):
-                if place and level[place - 1] is new:
-                    raise Endless
-                level.insert(place, new)
-                if existing is branch.entry:
-                    branch.entry = new
-                self._share(level, new)
-                return
-        level.append(new)
-        self._share(level, new)
-
-    def _share(self, level: list[Test[ActionT]], new: Test[ActionT]) -> None:
-        for branch in self._leading:
-            if branch.entry is new:
-                branch.level = level
+                _link_before(existing, new)
+                if branch.entry is existing:
+                    branch.lead_to(new)
+                    drop(existing)
+                break
+            if existing.following is None:
+                _link_after(existing, new)
+                break
+            existing = existing.following
+        _check_end(new)
 
     def _join(self, existing: Test[ActionT], new: Test[ActionT]) -> None:
         ends_here = existing.leaf() or new.leaf()
-        taken = _take_action(existing.true, new.true, self._lost, ends_here=ends_here)
+        taken = self._take_action(existing.true, new.true, ends_here=ends_here)
         if not taken and _supersedes(existing, new):
             existing.true.action = new.true.action
-        _take_action(existing.false, new.false, self._lost, ends_here=existing.leaf() or new.leaf())
-        for mine, other in ((existing.true, new.true), (existing.false, new.false)):
-            if other.level is None:
+        self._take_action(existing.false, new.false, ends_here=existing.leaf() or new.leaf())
+        for mine, other in zip(existing.sides(), new.sides(), strict=True):
+            if other.entry is None:
                 continue
-            if mine.level is not None:
-                self.insert(mine, mine.level, other.entry or other.level[0])
+            if mine.entry is not None:
+                self._insert(mine, other.entry)
             elif mine.action is None:
-                mine.level, mine.entry = other.level, other.entry
-                self._leading.append(mine)
+                mine.lead_to(other.entry)
             else:
                 return  # the existing rule asks for less and so covers the new one
+
+    def _take_action(self, mine: Branch[ActionT], other: Branch[ActionT], *, ends_here: bool) -> bool:
+        """Give ``mine`` the action of ``other`` where it has none. False: both have one, and they differ."""
+        if other.action is None or mine.action == other.action:
+            return True
+        if mine.action is not None:
+            if ends_here:
+                raise Conflict
+            return False
+        if any(action != other.action for action in actions_of(mine.level or ())):
+            raise Conflict
+        if mine.entry is not None:
+            # Of a level of several tests libseccomp frees none here, and goes on counting them.
+            self._count -= drop(mine.entry)[0]
+        mine.entry, mine.action = None, other.action
+        return True
+
+
+def _link_before(existing: Test[ActionT], new: Test[ActionT]) -> None:
+    # As in _db_tree_add: if the new test stands on another level already, its links there are overwritten.
+    previous = existing.previous
+    if previous is not None:
+        previous.following = new
+    new.previous = previous
+    existing.previous, new.following = new, existing
+    new.references += 1
+    if previous is not None:
+        new.references += 1
+    else:
+        existing.references += 1
+
+
+def _link_after(existing: Test[ActionT], new: Test[ActionT]) -> None:
+    existing.following, new.previous = new, existing
+    existing.references += 1
+    new.references += 1
+
+
+def _check_end(test: Test[ActionT]) -> None:
+    # A new circle goes through the test that was linked last.
+    before, after = test.previous, test.following
+    while before is not None or after is not None:
+        if before is test or after is test:
+            raise Endless
+        before = before and before.previous
+        after = after and after.following
 
 
 def _supersedes(existing: Test[ActionT], new: Test[ActionT]) -> bool:
     """Of two lower limits with the same upper word the greater one decides what lies above that word."""
     return new.word[1] and new.condition.value > existing.condition.value
-
-
-def _take_action(mine: Branch[ActionT], other: Branch[ActionT], lost: list[Test[ActionT]], *, ends_here: bool) -> bool:
-    """Give ``mine`` the action of ``other`` where it has none. False: both have one, and they differ."""
-    if other.action is None or mine.action == other.action:
-        return True
-    if mine.action is not None:
-        if ends_here:
-            raise Conflict
-        return False
-    if any(action != other.action for action in actions_of(mine.level or ())):
-        raise Conflict
-    if mine.level is not None and len(mine.level) > 1:
-        lost += mine.level
-    mine.level, mine.entry, mine.action = None, None, other.action
-    return True

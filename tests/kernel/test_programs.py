@@ -77,6 +77,18 @@ def test_a_rule_that_shares_a_level_with_another_leads_to_all_of_it() -> None:
     assert decision.action is Action.ALLOW
 
 
+def test_a_rule_takes_the_place_of_one_that_libseccomp_removes_on_all_ways_to_it() -> None:
+    first = (Arg(0, 2**32, Op.NE, 0), Arg(1, 0, Op.EQ, 0))
+    second = (Arg(1, 0, Op.NE, 0),)
+    rules = tuple(Rule(("msgget",), Action.ALLOW, None, args) for args in (first, second))
+    profile = Profile(Action.ERRNO, None, (), (), None, None, rules)
+    call = (2**32 + 1, 0, 0, 0, 0, 0)
+    decision = Filter(profile, "amd64").evaluate("msgget", call)
+    real = bpf.run(program(profile), numbers("amd64")["msgget"], X86_64, call)
+    assert action_value(decision.action, decision.errno) == real
+    assert decision.action is Action.ERRNO
+
+
 def test_numbers_are_those_of_libseccomp() -> None:
     tokens = {"amd64": "X86_64", "i386": "X86", "x32": "X32", "arm64": "AARCH64", "arm": "ARM"}
     compared = 0
